@@ -11,7 +11,7 @@ import pytest
 import ropeway
 
 from .support.loops import LOOPS, LoopFactory, Run, make_run
-from .support.requires import unavailable
+from .support.require import unavailable
 from .support.tls import TLS, make_tls
 
 
