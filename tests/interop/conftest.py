@@ -1,0 +1,70 @@
+"""Peers, a certificate authority and the running of coroutine tests for the interoperability room."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..support.require import require_package
+from .authority import Authority
+from .peers import Peer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
+    if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
+        pytest.mark.usefixtures("run")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.funcargs["run"](pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A private authority, for the peers that want certificates in files."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def node_agent(pytestconfig: pytest.Config) -> Iterator[int]:
+    """The port of a node process that plays ends with ``ws``."""
+    from .peers.node_peer import install_ws, running_agent
+
+    folder = install_ws(pytestconfig.rootpath / ".cache" / "interop-node")
+    with running_agent(folder) as port:
+        yield port
+
+
+@pytest.fixture
+def peer(request: pytest.FixtureRequest) -> Peer:
+    """The library at the other end, by its name."""
+    match request.param:
+        case "websockets":
+            require_package("websockets")
+            from .peers.websockets_peer import Websockets
+
+            return Websockets()
+        case "aiohttp":
+            require_package("aiohttp")
+            from .peers.aiohttp_peer import Aiohttp
+
+            return Aiohttp()
+        case "wsproto":
+            require_package("wsproto")
+            from .peers.wsproto_peer import Wsproto
+
+            return Wsproto()
+        case "node-ws":
+            from .peers.node_peer import Node
+
+            return Node(request.getfixturevalue("node_agent"))
+    raise LookupError(request.param)

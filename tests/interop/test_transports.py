@@ -1,0 +1,51 @@
+"""ropeway and each peer over TLS and over Unix sockets."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .authority import Authority
+from .pairs import both_roles, every_peer, pair
+from .peers import Peer, PeerOptions
+
+pytestmark = both_roles
+
+MESSAGES = ["up", "", "索道 🚡", b"\x00\xff", b"d" * (1024 * 1024)]
+
+
+@pytest.fixture
+def unix_path() -> Iterator[Path]:
+    # A Unix socket's path has to be short; pytest's own folders can be too deep.
+    with tempfile.TemporaryDirectory(prefix="ropeway-") as folder:
+        yield Path(folder, "socket")
+
+
+@every_peer
+async def test_tls(peer: Peer, role: str, authority: Authority) -> None:
+    options = PeerOptions(tls=authority.loopback)
+    async with pair(peer, role, theirs=options) as (ours, theirs):
+        assert ours.transport.get_extra_info("ssl_object") is not None
+        for message in MESSAGES:
+            await ours.send(message)
+            assert await theirs.recv() == message
+            await theirs.send(message)
+            assert await ours.recv() == message
+        await theirs.close(1000, "enough")
+        await ours.wait_closed()
+        assert (ours.close_code, ours.close_reason) == (1000, "enough")
+
+
+@every_peer
+async def test_unix_socket(peer: Peer, role: str, unix_path: Path) -> None:
+    async with pair(peer, role, unix=unix_path) as (ours, theirs):
+        for message in MESSAGES:
+            await ours.send(message)
+            assert await theirs.recv() == message
+            await theirs.send(message)
+            assert await ours.recv() == message
+        await ours.close(1000, "enough")
+        assert await theirs.closed() == (1000, "enough")
