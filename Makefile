@@ -1,0 +1,70 @@
+# What one does with a clone. Everything is installed into .venv, once; a second call is quick.
+#
+#   make demo            install the package and show it at work
+#   make test            all tests, on the compiled and on the pure build
+#   make lint            formatting, lint, types
+#   make autobahn        the Autobahn test suite: 517 cases, both sides, both builds (an hour)
+#   make autobahn-quick  the same without the compression groups (301 cases, a few minutes)
+#   make build           only compile what changed
+#   make clean
+
+PYTHON ?= python3
+# Passed on to pytest, e.g. make test PYTEST_ARGS="-x -k close"
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DECLARATIONS := $(shell find src -name '*.pxd')
+COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
+            $(wildcard $(DECLARATIONS:.pxd=.py))
+
+.PHONY: demo test lint autobahn autobahn-quick build clean
+
+demo: $(VENV)/built
+	$(BIN)/python -m ropeway.demo
+
+test: $(VENV)/built $(VENV)/test
+	ROPEWAY_PURE=0 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	ROPEWAY_PURE=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/package $(VENV)/lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/cython-lint src
+
+autobahn: $(VENV)/built
+	$(BIN)/python tests/autobahn/run.py
+
+autobahn-quick: $(VENV)/built
+	$(BIN)/python tests/autobahn/run.py --quick
+
+build: $(VENV)/built
+
+clean:
+	rm -rf $(VENV) .cache build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find src -name '*.so' -delete
+
+$(VENV)/tools: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $(VENV)/build-requirements.txt
+	$(PIP) install --quiet -r $(VENV)/build-requirements.txt
+	touch $@
+
+# Editable: Python finds the package in src, where the next rule puts the compiled modules.
+$(VENV)/package: $(VENV)/tools
+	ROPEWAY_BUILD_PURE=1 $(PIP) install --quiet --no-build-isolation --editable .
+	touch $@
+
+# An extension whose .pxd is gone would still be imported in place of its source.
+$(VENV)/built: $(VENV)/package setup.py $(COMPILED)
+	for module in $$(find src -name '*.so'); do test -e "$${module%%.*}.pxd" || rm "$$module"; done
+	$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
+	touch $@
+
+$(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/package
+	ROPEWAY_BUILD_PURE=1 $(PIP) install --quiet --no-build-isolation --editable '.[$*]'
+	touch $@

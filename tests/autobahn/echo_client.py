@@ -1,0 +1,37 @@
+"""The client under test: ``echo_client.py URL AGENT`` goes through the cases of a fuzzing server.
+
+The limits are ropeway's defaults, but for the size of a message: group 9 sends 16 MiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from ropeway import WebSocketException, connect
+
+
+async def play(url: str) -> None:
+    """Send every message back until the server has seen enough."""
+    try:
+        async with connect(url, max_size=None, proxy=None) as connection:
+            async for message in connection:
+                await connection.send(message)
+    except (WebSocketException, OSError):
+        pass  # the fuzzing server judges how it ended
+
+
+async def main(base: str, agent: str) -> None:
+    async with connect(f"{base}/getCaseCount", proxy=None) as connection:
+        count = int(await connection.recv())
+    for case in range(1, count + 1):
+        await play(f"{base}/runCase?case={case}&agent={agent}")
+    # Writing the reports takes the server longer than an opening handshake may last.
+    async with connect(
+        f"{base}/updateReports?agent={agent}", proxy=None, open_timeout=None
+    ) as connection:
+        await connection.wait_closed()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))
