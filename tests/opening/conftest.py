@@ -1,0 +1,39 @@
+"""Tests here are coroutine functions; each runs through the ``run`` fixture, on every loop."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
+    if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
+        pytest.mark.usefixtures("run")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.funcargs["run"](pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own proxy settings must not reach a test."""
+    for scheme in ["all", "http", "https", "ws", "wss", "socks", "no"]:
+        for name in [f"{scheme}_proxy", f"{scheme}_proxy".upper()]:
+            monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def socket_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where to make a Unix socket; such a path must be short."""
+    path: Path = tmp_path_factory.mktemp("s") / "s"
+    return str(path)

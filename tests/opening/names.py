@@ -1,0 +1,17 @@
+"""What the tests of the opening handshake take from the library under test."""
+
+from __future__ import annotations
+
+from ..support.subject import NAME, module
+
+exceptions = module("exceptions")
+Headers = module("datastructures").Headers
+Request = module("http11").Request
+Response = module("http11").Response
+USER_AGENT = module("http11").USER_AGENT
+SERVER = module("http11").SERVER
+deflate = module("extensions.permessage_deflate")
+extensions_base = module("extensions.base")
+
+CLIENT_LOG = f"{NAME}.client"
+SERVER_LOG = f"{NAME}.server"

@@ -1,0 +1,555 @@
+"""What connect makes of a response: accepted, refused, broken, too long, or cut in any place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ..support.rawpeer import CLOSE, PING, TEXT, close_payload, frame
+from ..support.subject import connect, only_ropeway
+from .names import exceptions
+from .peers import Exchange, accepting, answering, in_pieces, raw_server, response
+
+Answer = Callable[[Exchange], bytes]
+LINES = ["Upgrade: websocket", "Connection: Upgrade"]
+
+
+def switching(*lines: str, **options: Any) -> Answer:
+    return lambda exchange: exchange.switching(*lines, **options)
+
+
+def instead(*lines: str, status: str = "101 Switching Protocols") -> Answer:
+    """A response with the right accept key and these lines instead of the usual two."""
+
+    def answer(exchange: Exchange) -> bytes:
+        key = exchange.switching().split(b"Sec-WebSocket-Accept: ")[1].split(b"\r\n")[0].decode()
+        accept = f"Sec-WebSocket-Accept: {key}"
+        return "\r\n".join([f"HTTP/1.1 {status}", *lines, accept, "", ""]).encode()
+
+    return answer
+
+
+async def failure(answer: bytes | Answer, **options: Any) -> Any:
+    """Return the exception with which the opening fails."""
+    async with raw_server(answering(answer)) as server:
+        with pytest.raises(exceptions.InvalidHandshake) as caught:
+            await connect(server.uri(), **options)
+    return caught.value
+
+
+# Accepted
+
+GOOD: list[tuple[str, Answer]] = [
+    ("plain", switching()),
+    ("case-of-tokens", instead("Upgrade: WebSocket", "Connection: UPGRADE")),
+    ("case-of-names", instead("UPGRADE: websocket", "connection: upgrade")),
+    ("connection-options", instead("Upgrade: websocket", "Connection: keep-alive, Upgrade")),
+    (
+        "connection-twice",
+        instead("Upgrade: websocket", "Connection: keep-alive", "Connection: Upgrade"),
+    ),
+    ("other-headers", switching("X-A: 1", "X-A: 2", "Set-Cookie: a=b")),
+    ("no-space-after-colon", instead("Upgrade:websocket", "Connection:Upgrade")),
+    ("space-around-value", instead("Upgrade: \t websocket \t", "Connection: Upgrade")),
+    ("other-reason", instead(*LINES, status="101 Whatever You Like")),
+    ("empty-reason", instead(*LINES, status="101 ")),
+    ("latin-1-reason", lambda e: e.switching().replace(b"Switching", b"caf\xe9")),
+]
+
+
+@pytest.mark.parametrize("answer", [row[1] for row in GOOD], ids=[row[0] for row in GOOD])
+async def test_a_good_response_opens(answer: Answer) -> None:
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(answer(exchange))
+        await exchange.hold()
+
+    async with raw_server(script) as server:
+        connection = await connect(server.uri())
+        assert connection.response.status_code == 101
+        connection.transport.abort()
+
+
+async def test_the_response_is_kept() -> None:
+    async with raw_server(answering(switching("X-A: 1", "X-A: 2"))) as server:
+        connection = await connect(server.uri())
+        assert connection.response.headers.get_all("x-a") == ["1", "2"]
+        assert connection.response.reason_phrase == "Switching Protocols"
+        assert connection.response.body == b""
+        connection.transport.abort()
+        await connection.wait_closed()
+
+
+# Refused: the response can be read, but does not open
+
+BAD: list[tuple[str, Answer, str, str]] = [
+    ("no-connection", instead("Upgrade: websocket"), "InvalidUpgrade", "missing Connection header"),
+    ("no-upgrade", instead("Connection: Upgrade"), "InvalidUpgrade", "missing Upgrade header"),
+    (
+        "other-connection",
+        instead("Upgrade: websocket", "Connection: close"),
+        "InvalidUpgrade",
+        "invalid Connection header: close",
+    ),
+    (
+        "other-upgrade",
+        instead("Upgrade: h2c", "Connection: Upgrade"),
+        "InvalidUpgrade",
+        "invalid Upgrade header: h2c",
+    ),
+    (
+        "two-upgrades",
+        instead("Upgrade: websocket, h2c", "Connection: Upgrade"),
+        "InvalidUpgrade",
+        "invalid Upgrade header: websocket, h2c",
+    ),
+    (
+        "connection-syntax",
+        instead("Upgrade: websocket", "Connection: ???"),
+        "InvalidHeaderFormat",
+        "invalid Connection header: expected token at 0 in ???",
+    ),
+    (
+        "wrong-accept",
+        switching(accept="d3Jvbmc="),
+        "InvalidHeaderValue",
+        "invalid Sec-WebSocket-Accept header: d3Jvbmc=",
+    ),
+    (
+        "no-accept",
+        lambda _: b"HTTP/1.1 101 .\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        "InvalidHeader",
+        "missing Sec-WebSocket-Accept header",
+    ),
+    (
+        "two-accepts",
+        switching("Sec-WebSocket-Accept: again"),
+        "InvalidHeader",
+        "invalid Sec-WebSocket-Accept header: multiple values",
+    ),
+    (
+        "unknown-extension",
+        switching("Sec-WebSocket-Extensions: x-other; a=b"),
+        "NegotiationError",
+        "Unsupported extension: name = x-other, params = [('a', 'b')]",
+    ),
+    (
+        "deflate-twice",
+        switching("Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate"),
+        "NegotiationError",
+        "Unsupported extension: name = permessage-deflate, params = []",
+    ),
+    (
+        "deflate-with-a-bad-parameter",
+        switching("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7"),
+        "NegotiationError",
+        "Unsupported extension: name = permessage-deflate, "
+        "params = [('server_max_window_bits', '7')]",
+    ),
+    (
+        "extension-syntax",
+        switching("Sec-WebSocket-Extensions: permessage-deflate; ="),
+        "InvalidHeaderFormat",
+        "invalid Sec-WebSocket-Extensions header: expected token at 20 in permessage-deflate; =",
+    ),
+    (
+        "subprotocol-not-asked-for",
+        switching("Sec-WebSocket-Protocol: chat"),
+        "NegotiationError",
+        "no subprotocols supported",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"), [row[1:] for row in BAD], ids=[row[0] for row in BAD]
+)
+async def test_a_response_that_does_not_open(answer: Answer, kind: str, text: str) -> None:
+    refusal = await failure(answer)
+    assert type(refusal) is getattr(exceptions, kind)
+    assert str(refusal) == text
+
+
+NEGOTIATION: list[tuple[dict[str, Any], str, str, str]] = [
+    (
+        {"compression": None},
+        "Sec-WebSocket-Extensions: permessage-deflate",
+        "NegotiationError",
+        "no extensions supported",
+    ),
+    (
+        {"subprotocols": ["a", "b"]},
+        "Sec-WebSocket-Protocol: c",
+        "NegotiationError",
+        "unsupported subprotocol: c",
+    ),
+    (
+        {"subprotocols": ["a", "b"]},
+        "Sec-WebSocket-Protocol: a, b",
+        "InvalidHeader",
+        "invalid Sec-WebSocket-Protocol header: multiple values: a, b",
+    ),
+    (
+        {"subprotocols": ["a", "b"]},
+        "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b",
+        "InvalidHeader",
+        "invalid Sec-WebSocket-Protocol header: multiple values: a, b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "line", "kind", "text"), NEGOTIATION)
+async def test_an_answer_that_was_not_offered(
+    options: dict[str, Any], line: str, kind: str, text: str
+) -> None:
+    refusal = await failure(switching(line), **options)
+    assert type(refusal) is getattr(exceptions, kind)
+    assert str(refusal) == text
+
+
+async def test_the_chosen_subprotocol_and_extension() -> None:
+    lines = ["Sec-WebSocket-Protocol: b", "Sec-WebSocket-Extensions: permessage-deflate"]
+    async with raw_server(answering(switching(*lines))) as server:
+        connection = await connect(server.uri(), subprotocols=["a", "b"])
+        assert connection.subprotocol == "b"
+        assert [extension.name for extension in connection.protocol.extensions] == [
+            "permessage-deflate"
+        ]
+        connection.transport.abort()
+        await connection.wait_closed()
+
+
+# Another status
+
+BODIES: list[tuple[str, bytes, bytes]] = [
+    ("content-length", response("403 Forbidden", body=b"go away"), b"go away"),
+    ("more-than-content-length", response("403 Forbidden", body=b"go away") + b"!!", b"go away"),
+    ("empty", response("403 Forbidden"), b""),
+    ("to-eof", response("403 Forbidden", body=b"until the end", length=False), b"until the end"),
+    (
+        "chunked",
+        response("403 Forbidden", "Transfer-Encoding: chunked", length=False)
+        + b"3\r\ngo \r\nA;x=y\r\naway, now!\r\n0\r\nTrailer: 1\r\n\r\n",
+        b"go away, now!",
+    ),
+    ("empty-chunked", b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b""),
+    ("no-content", b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    ("not-modified", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", b""),
+    ("informational", b"HTTP/1.1 103 Early Hints\r\n\r\n", b""),
+    ("largest", response("403 Forbidden", body=bytes(1 << 20)), bytes(1 << 20)),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
+)
+async def test_another_status_is_refused_with_its_body(answer: bytes, body: bytes) -> None:
+    refusal = await failure(answer)
+    assert type(refusal) is exceptions.InvalidStatus
+    status = int(answer[9:12])
+    assert str(refusal) == f"server rejected WebSocket connection: HTTP {status}"
+    assert refusal.response.status_code == status
+    assert refusal.response.body == body
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 426, 500, 503, 599])
+async def test_status_reason_and_headers_are_kept(status: int) -> None:
+    refusal = await failure(response(f"{status} Because", "X-A: 1", body=b"text"))
+    assert type(refusal) is exceptions.InvalidStatus
+    assert refusal.response.reason_phrase == "Because"
+    assert refusal.response.headers["x-a"] == "1"
+
+
+async def test_a_redirect_without_a_location_is_another_status() -> None:
+    refusal = await failure(response("302 Found"))
+    assert type(refusal) is exceptions.InvalidStatus
+
+
+# Broken
+
+LONG = b"x" * 9000
+BROKEN: list[tuple[str, bytes, type[BaseException] | str, str]] = [
+    ("nothing", b"", EOFError, "connection closed while reading HTTP status line"),
+    (
+        "half-a-status-line",
+        b"HTTP/1.1 101 Sw",
+        EOFError,
+        "connection closed while reading HTTP status line",
+    ),
+    (
+        "half-the-headers",
+        b"HTTP/1.1 200 OK\r\nA: 1\r\n",
+        EOFError,
+        "connection closed while reading HTTP headers",
+    ),
+    ("half-the-body", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", EOFError, ""),
+    (
+        "bare-line-feed",
+        b"HTTP/1.1 200 OK\n\n",
+        EOFError,
+        "connection closed while reading HTTP status line",
+    ),
+    (
+        "not-http",
+        b"220 smtp.example ESMTP\r\n\r\n",
+        ValueError,
+        "unsupported protocol; expected HTTP/1.1: 220 smtp.example ESMTP",
+    ),
+    (
+        "http-1.0",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        ValueError,
+        "unsupported protocol; expected HTTP/1.1: HTTP/1.0 200 OK",
+    ),
+    ("one-word", b"HTTP/1.1\r\n\r\n", ValueError, "invalid HTTP status line: HTTP/1.1"),
+    (
+        "letters-for-a-status",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        ValueError,
+        "invalid status code; expected integer; got abc",
+    ),
+    (
+        "status-099",
+        b"HTTP/1.1 099 OK\r\n\r\n",
+        ValueError,
+        "invalid status code; expected 100–599; got 099",
+    ),
+    (
+        "status-600",
+        b"HTTP/1.1 600 OK\r\n\r\n",
+        ValueError,
+        "invalid status code; expected 100–599; got 600",
+    ),
+    (
+        "control-in-reason",
+        b"HTTP/1.1 200 O\x00K\r\n\r\n",
+        ValueError,
+        "invalid HTTP reason phrase: O\x00K",
+    ),
+    (
+        "line-without-colon",
+        b"HTTP/1.1 200 OK\r\nOops\r\n\r\n",
+        ValueError,
+        "invalid HTTP header line: Oops",
+    ),
+    (
+        "name-with-space",
+        b"HTTP/1.1 200 OK\r\nA : 1\r\n\r\n",
+        ValueError,
+        "invalid HTTP header name: A ",
+    ),
+    (
+        "folded-line",
+        b"HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\n\r\n",
+        ValueError,
+        "invalid HTTP header line:  2",
+    ),
+    (
+        "control-in-value",
+        b"HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
+        ValueError,
+        "invalid HTTP header value: \x01",
+    ),
+    ("long-header", b"HTTP/1.1 200 OK\r\nA: " + LONG + b"\r\n\r\n", "HeaderLineTooLong", ""),
+    (
+        "many-headers",
+        b"HTTP/1.1 200 OK\r\n" + b"A: 1\r\n" * 129 + b"\r\n",
+        "TooManyHeaders",
+        "expected no more than 128 headers",
+    ),
+    (
+        "gzip",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        NotImplementedError,
+        "transfer coding gzip isn't supported",
+    ),
+    (
+        "length-words",
+        b"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\n",
+        "SecurityError",
+        "invalid content length: five",
+    ),
+    (
+        "length-signed",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
+        "SecurityError",
+        "invalid content length: +5",
+    ),
+    (
+        "two-lengths",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        LookupError,
+        "",
+    ),
+    (
+        "body-too-large",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n",
+        "SecurityError",
+        "body too large: 1048577 bytes",
+    ),
+    (
+        "body-to-eof-too-large",
+        b"HTTP/1.1 200 OK\r\n\r\n" + bytes((1 << 20) + 1),
+        "SecurityError",
+        "",
+    ),
+    (
+        "chunk-too-large",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n",
+        "SecurityError",
+        "chunk too large: 1048577 bytes after 0 bytes",
+    ),
+    (
+        "chunk-size-words",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "SecurityError",
+        "invalid chunk size: zz",
+    ),
+    (
+        "chunk-without-crlf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
+        ValueError,
+        "chunk without CRLF",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
+)
+async def test_a_broken_response(answer: bytes, kind: type[BaseException] | str, text: str) -> None:
+    refusal = await failure(answer)
+    assert type(refusal) is exceptions.InvalidMessage
+    assert str(refusal) == "did not receive a valid HTTP response"
+    expected = getattr(exceptions, kind) if isinstance(kind, str) else kind
+    assert isinstance(refusal.__cause__, expected)
+    if text:
+        assert str(refusal.__cause__) == text
+
+
+async def test_a_status_line_that_is_too_long() -> None:
+    refusal = await failure(b"HTTP/1.1 200 " + LONG + b"\r\n\r\n")
+    assert type(refusal) is exceptions.StatusLineTooLong
+
+
+@pytest.mark.parametrize("length", [8192, 8193])
+async def test_the_limit_of_a_line_counts_its_end(length: int) -> None:
+    line = b"A: ".ljust(length - 2, b"x") + b"\r\n"
+    refusal = await failure(b"HTTP/1.1 403 No\r\n" + line + b"Content-Length: 0\r\n\r\n")
+    expected = exceptions.InvalidStatus if length <= 8192 else exceptions.InvalidMessage
+    assert type(refusal) is expected
+
+
+@only_ropeway
+async def test_the_head_as_a_whole_has_a_limit() -> None:
+    lines = (b"A: ".ljust(8000, b"x") + b"\r\n") * 9
+    refusal = await failure(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n")
+    assert type(refusal) is exceptions.InvalidMessage
+    assert isinstance(refusal.__cause__, exceptions.SecurityError)
+
+
+async def test_the_server_resets_during_the_handshake() -> None:
+    async def reset(exchange: Exchange) -> None:
+        exchange.writer.transport.abort()
+
+    async with raw_server(reset) as server:
+        with pytest.raises((exceptions.InvalidMessage, OSError)):
+            await connect(server.uri())
+
+
+@only_ropeway
+async def test_an_endless_head_is_given_up_early() -> None:
+    sent = 0
+
+    async def endless(exchange: Exchange) -> None:
+        nonlocal sent
+        exchange.writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            exchange.writer.write(b"X-A: again and again\r\n")
+            sent += 1
+            await exchange.writer.drain()
+            await asyncio.sleep(0)
+
+    async with raw_server(endless) as server:
+        with pytest.raises(exceptions.InvalidMessage) as caught:
+            await connect(server.uri())
+        assert isinstance(caught.value.__cause__, exceptions.TooManyHeaders)
+    assert sent < 10_000
+
+
+# Frames right behind the response
+
+FRAMES = (
+    frame(TEXT, b"first")
+    + frame(PING, b"?")
+    + frame(TEXT, b"sec", fin=False)
+    + frame(0, b"ond")
+    + frame(CLOSE, close_payload(1001, "bye"))
+)
+
+
+async def received_after(cuts: Callable[[bytes], list[bytes]]) -> tuple[list[Any], Any, bytes]:
+    """Cut response and frames into packets; return messages, connection, and the bytes sent back."""
+    back = b""
+
+    async def script(exchange: Exchange) -> None:
+        nonlocal back
+        await in_pieces(exchange.writer, *cuts(exchange.switching() + FRAMES))
+        back = await exchange.reader.readexactly(6 + 1 + 6 + 5)
+
+    async with raw_server(script) as server:
+        async with connect(server.uri(), compression=None) as connection:
+            messages = [message async for message in connection]
+    return messages, connection, back
+
+
+async def test_frames_behind_the_response_at_every_split() -> None:
+    async with raw_server(accepting) as server:
+        connection = await connect(server.uri(), compression=None)
+        connection.transport.abort()
+    total = len(server.requests[0].switching() + FRAMES)
+    for cut in range(total):
+        messages, connection, back = await received_after(
+            lambda data, cut=cut: [data[:cut], data[cut:]]  # type: ignore[misc]
+        )
+        assert messages == ["first", "second"], cut
+        assert (connection.close_code, connection.close_reason) == (1001, "bye"), cut
+        assert [back[0], back[7]] == [0x8A, 0x88], cut
+
+
+async def test_frames_behind_the_response_byte_by_byte() -> None:
+    messages, connection, _ = await received_after(
+        lambda data: [data[at : at + 1] for at in range(len(data))]
+    )
+    assert messages == ["first", "second"]
+    assert connection.close_code == 1001
+
+
+async def test_frames_in_the_last_packet_before_the_end_of_the_stream() -> None:
+    async with raw_server(answering(lambda e: e.switching() + frame(TEXT, b"last"))) as server:
+        async with connect(server.uri(), compression=None) as connection:
+            assert await connection.recv() == "last"
+            with pytest.raises(exceptions.ConnectionClosedError):
+                await connection.recv()
+
+
+REFUSALS = [
+    response("403 Forbidden", body=b"go away"),
+    b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngo a\r\n3;x\r\nway\r\n0\r\nT: 1\r\n\r\n",
+    b"HTTP/1.1 403 No\r\n\r\ngo away",
+]
+
+
+@pytest.mark.parametrize("answer", REFUSALS, ids=["length", "chunked", "to-eof"])
+async def test_a_refusal_at_every_split(answer: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        cut = int(exchange.path[1:])
+        await in_pieces(exchange.writer, answer[:cut], answer[cut:])
+
+    async with raw_server(script) as server:
+        for cut in range(len(answer)):
+            with pytest.raises(exceptions.InvalidStatus) as caught:
+                await connect(server.uri(f"/{cut}"))
+            assert caught.value.response.body == b"go away", cut
