@@ -48,7 +48,8 @@ class SourceOnlyFinder:
             source = FileFinder(entry, (SourceFileLoader, [".py"])).find_spec(fullname, target)
             if source is not None and source.loader is not None:
                 return source
-        raise ModuleNotFoundError(
+        # Not ModuleNotFoundError, which `from package import name` would swallow.
+        raise ImportError(
             f"{fullname} exists in the compiled build only, and the pure one runs", name=fullname
         )
 

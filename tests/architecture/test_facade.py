@@ -1,0 +1,94 @@
+"""The top level: the names of websockets and a few of its own, none imported before it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import websockets
+
+import ropeway
+
+OWN_NAMES = {"__version__", "build", "install_as_websockets"}
+
+LOADED = """
+import sys
+import ropeway
+{}
+print(*sorted(name for name in sys.modules if name.startswith("ropeway.")))
+"""
+
+
+def loaded_after(statement: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(statement)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.removeprefix("ropeway.") for name in done.stdout.split()}
+
+
+def test_the_names_are_those_of_websockets_and_ours() -> None:
+    assert set(ropeway.__all__) == {*websockets.__all__, *OWN_NAMES}
+    assert len(websockets.__all__) == 66
+
+
+@pytest.mark.parametrize("name", sorted(set(ropeway.__all__)))
+def test_every_name_is_there(name: str) -> None:
+    assert getattr(ropeway, name) is not None
+    assert name in dir(ropeway)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(Path(ropeway.__file__).read_text(encoding="utf-8"))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        node.module: {alias.name for alias in node.names}
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert seen == {home: set(names) for home, names in ropeway._HOMES.items()}
+
+
+def test_importing_the_package_imports_no_room() -> None:
+    assert loaded_after("") == {"_build", "version"}
+
+
+def test_a_word_does_not_bring_in_a_driver() -> None:
+    loaded = loaded_after("ropeway.ConnectionClosed, ropeway.Headers, ropeway.ClientProtocol")
+    assert "exceptions" in loaded
+    assert not {name for name in loaded if name.startswith(("asyncio", "_opening"))}
+
+
+def test_a_submodule_is_an_attribute() -> None:
+    assert "frames" in loaded_after("ropeway.frames.Opcode")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("WebSocketClientProtocol", "ClientConnection"),
+        ("WebSocketServerProtocol", "ServerConnection"),
+        ("WebSocketServer", "Server"),
+    ],
+)
+def test_an_old_name_warns_and_gives_the_new_class(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"^{old} is deprecated; use {new}$") as record:
+        found = getattr(ropeway, old)
+    assert found is getattr(ropeway, new)
+    assert record[0].filename == __file__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'ropeway' has no attribute 'conect'"):
+        ropeway.conect  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_star_import_gives_every_name() -> None:
+    names: dict[str, object] = {}
+    exec("from ropeway import *", names)
+    assert set(ropeway.__all__) <= names.keys()
