@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ..support import subject
-from .pairs import both_roles, every_peer, fragmenting_peer, pair
+from .pairs import both_roles, every_peer, every_peer_but, fragmenting_peer, pair
 from .peers import Peer, PeerClosedError, PeerOptions
 
 pytestmark = both_roles
@@ -119,10 +119,8 @@ async def test_message_over_ropeways_limit(peer: Peer, role: str) -> None:
         assert caught.value.sent.code == 1009
 
 
-@every_peer
+@every_peer_but("wsproto")  # which sets no limit
 async def test_message_over_the_peers_limit(peer: Peer, role: str) -> None:
-    if peer.name == "wsproto":
-        pytest.skip("wsproto sets no limit")
     async with pair(peer, role, theirs=PeerOptions(max_size=1000)) as (ours, _):
         await ours.send(b"x" * 1001)
         with pytest.raises(subject.ConnectionClosedError) as caught:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ..support import subject
-from .pairs import both_roles, every_peer, pair
+from .pairs import both_roles, every_peer, every_peer_but, pair
 from .peers import Peer, PeerOptions, PeerRefusedError
 
 HEADERS = {"X-Ropeway": "up and down", "X-Empty": ""}
@@ -56,7 +56,6 @@ async def test_target(peer: Peer, role: str, target: str) -> None:
 SUBPROTOCOLS = [
     pytest.param(["chat.v2", "chat.v1"], ["chat.v1"], "chat.v1", id="one-in-common"),
     pytest.param(["chat.v1"], ["chat.v1"], "chat.v1", id="the-same"),
-    pytest.param(["chat.v1"], [], None, id="none-supported"),
 ]
 
 
@@ -64,16 +63,29 @@ SUBPROTOCOLS = [
 @both_roles
 @pytest.mark.parametrize(("offered", "supported", "chosen"), SUBPROTOCOLS)
 async def test_subprotocol(
-    peer: Peer, role: str, offered: list[str], supported: list[str], chosen: str | None
+    peer: Peer, role: str, offered: list[str], supported: list[str], chosen: str
 ) -> None:
-    if peer.name == "node-ws" and role == "server" and offered and not supported:
-        pytest.skip("ws as a client gives up when its subprotocols are ignored")
     own, other = (offered, supported) if role == "client" else (supported, offered)
     async with pair(
         peer, role, theirs=PeerOptions(subprotocols=other), subprotocols=own or None
     ) as (ours, theirs):
         assert ours.subprotocol == chosen
         assert theirs.subprotocol == chosen
+
+
+@every_peer
+async def test_server_without_subprotocols_ignores_the_offer(peer: Peer) -> None:
+    async with pair(peer, "client", subprotocols=["chat.v1"]) as (ours, theirs):
+        assert ours.subprotocol is None
+        assert theirs.subprotocol is None
+
+
+@every_peer_but("node-ws")  # which gives up, as a client, when its offer is ignored
+async def test_ropeway_without_subprotocols_ignores_the_offer(peer: Peer) -> None:
+    options = PeerOptions(subprotocols=["chat.v1"])
+    async with pair(peer, "server", theirs=options) as (ours, theirs):
+        assert ours.subprotocol is None
+        assert theirs.subprotocol is None
 
 
 @every_peer

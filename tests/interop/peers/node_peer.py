@@ -196,7 +196,8 @@ class Node(Peer):
         deflate = None
         if options.deflate:
             asked = vars(options.deflate).items()
-            deflate = {PARAMETERS[name]: value for name, value in asked if value is not None}
+            # To ws, a false flag is a refusal to be asked for it; a flag that is absent is not.
+            deflate = {PARAMETERS[name]: value for name, value in asked if value}
         return {
             "subprotocols": list(options.subprotocols),
             "headers": dict(options.headers),

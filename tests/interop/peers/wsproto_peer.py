@@ -191,9 +191,7 @@ class Wsproto(Peer):
             reader, writer = await asyncio.open_unix_connection(where.unix)
         else:
             parts = urlsplit(where.url)
-            reader, writer = await asyncio.open_connection(
-                parts.hostname, parts.port, ssl=context
-            )
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
         try:
             connection = WsprotoConnection(ConnectionType.CLIENT, reader, writer)
             await connection.open_client(where, options)
