@@ -1,0 +1,228 @@
+"""HTTP headers as a case-insensitive dictionary that may hold a name more than once.
+
+The room knows which characters may stand in a header, so that nothing that would end a header early
+reaches the wire; it doesn't know what any header means (that is :mod:`ropeway.headers`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from .exceptions import InvalidHeaderValue
+
+__all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
+
+# RFC 9110, 5.5: visible characters, spaces, tabs and obs-text; no CR, LF, NUL, no other control.
+_is_valid_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+# RFC 9110, 5.6.2: a token.
+_is_valid_name = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
+
+
+class MultipleValuesError(LookupError):
+    """Raised when a header is asked for by name and it has several values."""
+
+    def __str__(self) -> str:
+        # As KeyError does: a lone argument is shown with its quotes.
+        if len(self.args) == 1:
+            return repr(self.args[0])
+        return super().__str__()
+
+
+class Headers(MutableMapping[str, str]):
+    """HTTP headers, in the order in which they were added.
+
+    Looking up ``headers[name]`` ignores case and expects at most one value. Setting
+    ``headers[name] = value`` *adds* a value; delete the name first to replace it. Iterating gives
+    each name once, in lower case; :meth:`raw_items` gives everything as it was added.
+
+    Two objects are equal when they have the same values, in the same order, for each name.
+
+    Args:
+        args: initial headers: another :class:`Headers`, a mapping, or pairs of name and value.
+        kwargs: more headers.
+
+    Raises:
+        InvalidHeaderValue: when a value contains a character that can't be sent.
+    """
+
+    # _list keeps what was added; _dict finds the values by the name in lower case.
+    __slots__ = ("_dict", "_list")
+
+    def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
+        self._list: list[tuple[str, str]] = []
+        self._dict: dict[str, list[str]] = {}
+        self.update(*args, **kwargs)
+
+    @classmethod
+    def _from_checked(cls, items: list[tuple[str, str]]) -> Headers:
+        """Take over a list of headers of which every character has been checked."""
+        self = cls.__new__(cls)
+        self._list = items
+        self._dict = {}
+        index = self._dict
+        for name, value in items:
+            lower = name.lower()
+            if lower in index:
+                index[lower].append(value)
+            else:
+                index[lower] = [value]
+        return self
+
+    def __str__(self) -> str:
+        return "".join([f"{name}: {value}\r\n" for name, value in self._list]) + "\r\n"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._list!r})"
+
+    def copy(self) -> Headers:
+        """Return a copy that shares nothing that can change."""
+        return self._from_checked(self._list.copy())
+
+    __copy__ = copy
+
+    def serialize(self) -> bytes:
+        """Write the headers and the blank line that ends them (RFC 9112, 5).
+
+        Returns:
+            The bytes for the wire, in ISO-8859-1.
+
+        Raises:
+            ValueError: when a name isn't a token.
+            InvalidHeaderValue: when a value contains a character that can't be sent.
+        """
+        for name, value in self._list:
+            if not _is_valid_name(name):
+                raise ValueError(f"invalid HTTP header name: {name!r}")
+            if not _is_valid_value(value if isinstance(value, str) else str(value)):
+                raise InvalidHeaderValue(name, str(value))
+        return str(self).encode("iso-8859-1")
+
+    # Mapping.
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._dict
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dict)
+
+    def __len__(self) -> int:
+        return len(self._dict)
+
+    def __getitem__(self, key: str) -> str:
+        values = self._dict[key.lower()]
+        if len(values) == 1:
+            return values[0]
+        raise MultipleValuesError(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a header.
+
+        Args:
+            key: the name, in any case.
+            default: what to return when there is no such header.
+
+        Raises:
+            MultipleValuesError: when there are several values.
+        """
+        # The inherited method costs an exception for each header that is absent.
+        values = self._dict.get(key.lower())
+        if values is None:
+            return default
+        if len(values) == 1:
+            return values[0]
+        raise MultipleValuesError(key)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        if not _is_valid_value(value if isinstance(value, str) else str(value)):
+            raise InvalidHeaderValue(key, str(value))
+        self.set_insecure(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        lower = key.lower()
+        del self._dict[lower]
+        self._list = [item for item in self._list if item[0].lower() != lower]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._dict == other._dict
+
+    # Equal objects may come to differ: they can't be keys.
+    __hash__ = None  # type: ignore[assignment]
+
+    def clear(self) -> None:
+        """Remove every header."""
+        self._list = []
+        self._dict = {}
+
+    def update(self, *args: HeadersLike, **kwargs: str) -> None:
+        """Add headers to those that are there.
+
+        Args:
+            args: at most one: another :class:`Headers`, a mapping, or pairs of name and value.
+            kwargs: more headers.
+
+        Raises:
+            TypeError: when there is more than one positional argument.
+            InvalidHeaderValue: when a value contains a character that can't be sent.
+        """
+        if len(args) > 1:
+            raise TypeError(f"expected at most 1 positional argument, got {len(args)}")
+        for source in (*args, kwargs):
+            for key, value in _pairs(source):
+                self[key] = value
+
+    # Several values for a name.
+
+    def get_all(self, key: str) -> list[str]:
+        """Return all values of a header, in order; an empty list when there are none.
+
+        Args:
+            key: the name, in any case.
+        """
+        return self._dict.get(key.lower(), []).copy()
+
+    def raw_items(self) -> Iterator[tuple[str, str]]:
+        """Return all names, spelled as they were added, with their values, in order."""
+        return iter(self._list)
+
+    def set_insecure(self, key: str, value: str) -> None:
+        """Add a header without checking its value; :meth:`serialize` checks all the same.
+
+        Args:
+            key: the name.
+            value: the value.
+        """
+        lower = key.lower()
+        self._list.append((key, value))
+        values = self._dict.get(lower)
+        if values is None:
+            self._dict[lower] = [value]
+        else:
+            values.append(value)
+
+
+class SupportsKeysAndGetItem(Protocol):
+    """Anything that :class:`dict` accepts as a source of pairs."""
+
+    def keys(self) -> Iterable[str]: ...
+
+    def __getitem__(self, key: str, /) -> str: ...
+
+
+HeadersLike = Headers | Mapping[str, str] | Iterable[tuple[str, str]] | SupportsKeysAndGetItem
+"""What is accepted where headers are expected."""
+
+
+def _pairs(source: HeadersLike) -> Iterable[tuple[str, str]]:
+    """Return the names and values in any of the forms that headers may be given in."""
+    if isinstance(source, Headers):
+        # A list of its own: ``headers.update(headers)`` must come to an end.
+        return source._list.copy()
+    if isinstance(source, Mapping):
+        return source.items()
+    if hasattr(source, "keys"):
+        return [(key, source[key]) for key in source.keys()]  # type: ignore[index]  # noqa: SIM118
+    return source
