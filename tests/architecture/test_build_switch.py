@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -131,4 +132,5 @@ def test_both_builds_live_in_one_process() -> None:
     assert pure.build == "pure"
     assert pure.Frame is not ropeway.Frame
     assert pure.Frame.__module__ == "ropeway_pure.frames"
-    assert sys.modules["ropeway_pure._wire"].payload_bytes.__module__.startswith("ropeway_pure.")
+    kernels = importlib.import_module("ropeway_pure._wire")
+    assert kernels.payload_bytes.__module__.startswith("ropeway_pure.")

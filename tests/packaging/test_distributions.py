@@ -36,10 +36,12 @@ PURE = ropeway.build == "pure"
 
 def build(kind: str, source: Path, target: Path) -> Path:
     """Run the build backend as a front end does; every word of warning fails."""
+    # setuptools warns that it cannot byte-compile where this is set.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", BUILD, kind, str(target)],
         cwd=source,
-        env={**os.environ, "ROPEWAY_BUILD_PURE": str(int(PURE)), "ROPEWAY_WERROR": "1"},
+        env={**environment, "ROPEWAY_BUILD_PURE": str(int(PURE)), "ROPEWAY_WERROR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -143,8 +145,10 @@ def test_the_version_is_one(installed: Path) -> None:
 
 
 def test_nothing_is_required_at_run_time(installed: Path) -> None:
-    code = "import importlib.metadata as m; print([r for r in m.requires('ropeway') if 'extra' not in r])"
-    assert ask(installed, code).stdout == "[]\n"
+    code = "import importlib.metadata as m; print(*m.requires('ropeway'), sep='\\n')"
+    requirements = ask(installed, code).stdout.splitlines()
+    assert requirements
+    assert [one for one in requirements if "extra ==" not in one] == []
 
 
 def test_the_other_build(installed: Path) -> None:

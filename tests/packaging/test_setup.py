@@ -43,7 +43,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def extensions(project: Path) -> list[str]:
-    return [path.name.partition(".")[0] for path in project.rglob("*.so")]
+    return [path.name.partition(".")[0] for path in (project / "src").rglob("*.so")]
 
 
 def test_a_declaration_makes_a_compiled_module(project: Path) -> None:
@@ -77,7 +77,7 @@ cdef extern from *:
 
 cpdef int turn(int n): return crossed(n)
 """
-WARNS_IN_CYTHON = "cdef object unset\ncpdef int turn(int n):\n    cdef object m\n    return m\n"
+WARNS_IN_CYTHON = "DEF one = 1\ncpdef int turn(int n): return n + one\n"
 
 
 @pytest.mark.parametrize("source", [WARNS_IN_C, WARNS_IN_CYTHON], ids=["C", "Cython"])
