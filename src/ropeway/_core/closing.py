@@ -1,0 +1,66 @@
+"""The closing handshake (RFC 6455 section 7) as facts and one deadline."""
+
+from __future__ import annotations
+
+from ..exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
+from ..frames import OK_CLOSE_CODES, Close
+
+
+class Closing:
+    """What was said to end a connection, in which order, and until when the rest may take.
+
+    Invariants: ``rcvd_then_sent`` is known exactly when both close frames are; ``deadline`` is set
+    by the first look at the clock after the end of the TCP connection has become due.
+    """
+
+    def __init__(self) -> None:
+        self.rcvd: Close | None = None
+        self.sent: Close | None = None
+        self.rcvd_then_sent: bool | None = None
+        self.eof_sent = False
+        self.eof_received = False
+        self.timeout: float | None = None
+        self.deadline: float | None = None
+
+    def note_sent(self, close: Close) -> None:
+        """Record our close frame."""
+        self.sent = close
+        if self.rcvd is not None:
+            self.rcvd_then_sent = True
+
+    def note_rcvd(self, close: Close) -> None:
+        """Record the peer's close frame."""
+        self.rcvd = close
+        if self.sent is not None:
+            self.rcvd_then_sent = False
+
+    def start_clock(self, now: float) -> float | None:
+        """Give the deadline, in seconds on the driver's clock, starting it at the first call."""
+        if self.deadline is None and self.timeout is not None:
+            self.deadline = now + self.timeout
+        return self.deadline
+
+    def exception(self, cause: BaseException | None) -> ConnectionClosed:
+        """Make the exception that says how the connection ended."""
+        clean = (
+            self.rcvd is not None
+            and self.sent is not None
+            and self.rcvd.code in OK_CLOSE_CODES
+            and self.sent.code in OK_CLOSE_CODES
+        )
+        kind = ConnectionClosedOK if clean else ConnectionClosedError
+        exc = kind(self.rcvd, self.sent, self.rcvd_then_sent)
+        exc.__cause__ = cause
+        return exc
+
+
+# 5.5: a control frame has at most 125 bytes; 5.5.1: two of them are the code.
+LONGEST_REASON = 123
+
+
+def fitting_reason(reason: str) -> str:
+    """Cut a reason of our own so that its close frame can be sent, at a whole character."""
+    encoded = reason.encode()
+    if len(encoded) <= LONGEST_REASON:
+        return reason
+    return encoded[: LONGEST_REASON - 3].decode(errors="ignore") + "..."

@@ -1,0 +1,467 @@
+"""The state machine of a connection: bytes and time in, bytes and messages out.
+
+Nothing here waits or looks at a clock. Drivers set an inbox and use ``receive()``, ``resume()``,
+``take_output()``, ``next_deadline()`` and ``on_deadline()``; ``Protocol`` is the public view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..exceptions import PayloadTooBig, ProtocolError, TooManyFragments
+from ..extensions import Extension
+from ..frames import Close, CloseCode, Frame, Opcode
+from ..http11 import Request, Response
+from ..typing import BytesLike, LoggerLike
+from ..utils import env
+from .closing import Closing, fitting_reason
+from .inbox import Inbox
+from .keepalive import Keepalive
+from .logs import DEBUG, default_logger
+from .reader import NO_LIMIT, Reader
+from .states import (
+    CLIENT,
+    CLOSED,
+    CLOSING,
+    CONNECTING,
+    OP_BINARY,
+    OP_CLOSE,
+    OP_PING,
+    OP_PONG,
+    OPEN,
+    SEND_EOF,
+    SERVER,
+    Side,
+    State,
+)
+from .writer import Writer, contiguous
+
+Event = Request | Response | Frame
+
+# A connection gets this many frames at a time; then the driver lets others have their turn.
+FRAME_BUDGET = 256
+
+_cap = env("MAX_FRAGMENTS", None)
+MAX_FRAGMENTS = None if _cap is None else int(_cap)
+
+
+class Engine:
+    """One connection's state.
+
+    Invariants: once ``discarding``, no frame is parsed any more. ``stopped`` says that something
+    waits for ``resume()``: unread bytes, or behind messages that may still be answered, a close
+    frame (``_held_close``) or an error (``_failure``).
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        state: State,
+        max_message_size: int | None,
+        max_fragment_size: int | None,
+        logger: LoggerLike | None,
+    ) -> None:
+        self.logger: LoggerLike = default_logger(side.name.lower()) if logger is None else logger
+        self.debug = self.logger.isEnabledFor(DEBUG)
+        self.side = side
+        self.max_message_size = max_message_size
+        self.max_fragment_size = max_fragment_size
+        self.handshake_exc: Exception | None = None
+        self.parser_exc: Exception | None = None
+        self.events: list[Event] = []
+        self.inbox: Inbox | None = None
+
+        self._state = state
+        self._extensions: list[Extension] = []
+        self.reader = self._make_reader(False)
+        self.writer = Writer(side is CLIENT)
+        self.closing = Closing()
+        self.keepalive = Keepalive()
+
+        self.opening = state is CONNECTING
+        self.discarding = False
+        self.stopped = False
+        self._held_close = False
+        self._failure: Exception | None = None
+        self._write_paused = False
+        self._pending_pong: bytes | None = None
+
+        self.now = 0.0
+        self.last_received = 0.0
+        self.open_deadline: float | None = None
+        self.abort_exc: TimeoutError | None = None
+        self.answered_pings: list[tuple[object, float]] = []
+
+        self.dropped_messages = 0
+        self.pings_sent = 0
+        self.pongs_sent = 0
+        self.pings_received = 0
+        self.pongs_received = 0
+        if self.debug:
+            self.logger.debug("= connection is %s", state.name)
+
+    def _make_reader(self, text_as_str: bool) -> Reader:
+        return Reader(
+            self.side is SERVER,
+            self.max_message_size,
+            self.max_fragment_size,
+            MAX_FRAGMENTS,
+            text_as_str,
+        )
+
+    def use_inbox(self, inbox: Inbox) -> None:
+        """Assemble messages in ``inbox`` from now on, instead of giving frames as events."""
+        self.inbox = inbox
+        self.reader = self._make_reader(True)
+        self.reader.use_extensions(self._extensions)
+
+    @property
+    def state(self) -> State:
+        """State of the connection (RFC 6455 sections 4.1, 4.2, 7.1.3 and 7.1.4)."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        if self.debug:
+            self.logger.debug("= connection is %s", state.name)
+        self._state = state
+        if state is not OPEN:
+            self.keepalive.stop()
+
+    @property
+    def extensions(self) -> list[Extension]:
+        """Extensions that were negotiated, in the order in which they encode."""
+        return self._extensions
+
+    @extensions.setter
+    def extensions(self, extensions: list[Extension]) -> None:
+        self._extensions = extensions
+        self.reader.use_extensions(extensions)
+        self.writer.use_extensions(extensions)
+
+    # Bytes in
+
+    def receive(self, data: bytes | bytearray, start: int, end: int, now: float) -> None:
+        """Take ``data[start:end]`` from the network; ``data`` may be changed afterwards.
+
+        Where ``stopped`` is set afterwards, deliver messages and call :meth:`resume` before giving
+        more. ``now`` is the driver's clock, in seconds.
+        """
+        self.now = self.last_received = now
+        if self.discarding:
+            return
+        if self.opening:
+            rest = self._receive_opening(bytes(data[start:end]))
+            if rest is None or self.discarding:
+                return
+            self.opening = False
+            self.reader.feed(rest, 0, len(rest))
+        else:
+            self.reader.feed(data, start, end)
+        self.parse()
+
+    def resume(self, now: float) -> None:
+        """Go on after ``stopped``, once messages were delivered or the inbox has room."""
+        self.now = now
+        self.parse()
+
+    def parse(self) -> None:
+        """Parse what the reader holds, as far as budget and inbox allow."""
+        reader = self.reader
+        inbox = self.inbox
+        budget = FRAME_BUDGET
+        delivering = False
+        # What follows a handshake request is frames only once we have accepted it.
+        self.stopped = self._state is CONNECTING and reader.pos < reader.end
+        while not self.stopped and not self.discarding:
+            try:
+                if self._failure is not None:
+                    self._fail_parsing()
+                    break
+                if self._held_close:
+                    self._held_close = False
+                elif inbox is not None and (
+                    budget == 0 or (self._state is OPEN and inbox.is_full())
+                ):
+                    self.stopped = reader.pos < reader.end
+                    break
+                elif not reader.next_frame():
+                    break
+                elif delivering and reader.opcode == OP_CLOSE:
+                    # What came before the close frame may still be answered.
+                    self._held_close = self.stopped = True
+                    break
+                self._receive_frame()
+            except Exception as exc:
+                # What came before a violation was valid, so it is delivered first.
+                self._failure = exc
+                self.stopped = delivering
+                continue
+            budget -= 1
+            delivering = delivering or (inbox is not None and reader.opcode <= OP_BINARY)
+        if self.discarding:
+            self.stopped = False
+            reader.discard()
+        else:
+            reader.keep_rest()
+
+    def receive_end(self) -> None:
+        """Take the end of the stream from the network; calling it again does nothing."""
+        if self.closing.eof_received:
+            return
+        while self.stopped and self._state is not CONNECTING:
+            # Nothing more will come, so all that has come is kept whatever the inbox's marks.
+            if self.inbox is not None:
+                self.inbox.high = NO_LIMIT
+            self.parse()
+        self.closing.eof_received = True
+        if not self.discarding:
+            if self.debug:
+                self.logger.debug("< EOF")
+            if self._state is CONNECTING:
+                self._opening_ended()
+            else:
+                self.fail(CloseCode.ABNORMAL_CLOSURE)
+                self.parser_exc = EOFError("unexpected end of stream")
+        # A server closes TCP at once; a client waits for the server to do so (7.1.1).
+        if self.side is CLIENT and self._state is not CONNECTING and not self.closing.eof_sent:
+            self.send_eof()
+        self.state = CLOSED
+        if self.inbox is not None:
+            self.inbox.closed = True
+        if self.side is SERVER:
+            self.logger.info("connection closed")
+
+    def _fail_parsing(self) -> None:
+        """Fail the connection with the close code that belongs to the error (7.1.7)."""
+        exc = self._failure
+        assert exc is not None
+        self._failure = None
+        if isinstance(exc, ProtocolError):
+            self.fail(CloseCode.PROTOCOL_ERROR, fitting_reason(str(exc)))
+        elif isinstance(exc, UnicodeDecodeError):
+            position = max(self.reader.bad_text_at, exc.start)
+            reason = f"{exc.reason} at position {position}"
+            self.fail(CloseCode.INVALID_DATA, fitting_reason(reason))
+        elif isinstance(exc, PayloadTooBig):
+            self.fail(CloseCode.MESSAGE_TOO_BIG, fitting_reason(str(exc)))
+        elif isinstance(exc, TooManyFragments):
+            self.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+        else:
+            self.logger.error("parser failed", exc_info=exc)
+            # An extension's error may tell more than the peer should know.
+            self.fail(CloseCode.INTERNAL_ERROR)
+        # A traceback holds frames, and frames hold this connection.
+        self.parser_exc = exc.with_traceback(None)
+
+    def _receive_frame(self) -> None:
+        """Handle the frame that the reader has just read."""
+        reader = self.reader
+        opcode = reader.opcode
+        if self.debug:
+            self.logger.debug("< %s", self._frame_read())
+        inbox = self.inbox
+        if opcode <= OP_BINARY:
+            if inbox is None:
+                self.events.append(self._frame_read())
+            elif self._state is OPEN or not inbox.is_full():
+                inbox.put(opcode, reader.fin, reader.payload)
+            else:
+                # 5.5.1: once its close frame is sent, an endpoint need not process data any more.
+                self.dropped_messages += reader.fin
+            return
+        payload = reader.payload
+        assert isinstance(payload, bytes)
+        if opcode == OP_PING:
+            self._receive_ping(payload)
+        elif opcode == OP_PONG:
+            self.pongs_received += 1
+            self.answered_pings += self.keepalive.acknowledge(payload, self.now)
+        else:
+            self._receive_close(payload)
+        if inbox is None:
+            self.events.append(self._frame_read())
+
+    def _frame_read(self) -> Frame:
+        payload = self.reader.payload
+        data = payload.encode() if isinstance(payload, str) else payload
+        return Frame(Opcode(self.reader.opcode), data, bool(self.reader.fin))
+
+    def _receive_ping(self, payload: bytes) -> None:
+        self.pings_received += 1
+        if self._write_paused:
+            # 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping".
+            self._pending_pong = payload
+        else:
+            self.send_control(OP_PONG, payload)
+
+    def _receive_close(self, payload: bytes) -> None:
+        self.closing.note_rcvd(Close.parse(payload))
+        if self._state is OPEN:
+            # 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close
+            # frame, the endpoint MUST send a Close frame in response", with the same code.
+            self.send_control(OP_CLOSE, payload)
+            assert self.closing.rcvd is not None
+            self.closing.note_sent(self.closing.rcvd)
+            self.state = CLOSING
+        if self.side is SERVER:
+            self.send_eof()
+        # 1.4: "the other peer discards any further data received".
+        self.discarding = True
+
+    # The opening handshake: ClientProtocol and ServerProtocol know how
+
+    def _receive_opening(self, data: bytes) -> bytes | None:
+        """Take bytes of the opening handshake; give those after it once it is complete."""
+        raise NotImplementedError
+
+    def _opening_ended(self) -> None:
+        """Handle the end of the stream in the opening handshake."""
+        raise NotImplementedError
+
+    def _opening_expired(self) -> None:
+        """Fail the opening handshake because its time is up."""
+        raise NotImplementedError
+
+    # Frames out
+
+    def send_data(
+        self, opcode: int, data: str | BytesLike, fin: bool, compress: bool | None
+    ) -> None:
+        """Send a data frame on an open connection; see ``Protocol.send_text``."""
+        self.writer.write_data(opcode, data, fin, compress)
+        if self.debug:
+            self._log_sent(opcode, data.encode() if isinstance(data, str) else data, fin)
+
+    def send_control(self, opcode: int, payload: BytesLike) -> None:
+        """Send a control frame; see ``Protocol.send_ping``."""
+        self.writer.write_control(opcode, payload)
+        if opcode == OP_PING:
+            self.pings_sent += 1
+        elif opcode == OP_PONG:
+            self.pongs_sent += 1
+        if self.debug:
+            self._log_sent(opcode, payload, True)
+
+    def send_serialized(self, frame: bytes) -> None:
+        """Send a message that was serialised once for many connections alike."""
+        self.writer.write_raw(frame)
+        self.writer.frames_sent += 1
+        self.writer.messages_sent += 1
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        """Fail the connection (RFC 6455 section 7.1.7).
+
+        Args:
+            code: close code; 1006 sends no close frame.
+            reason: why, at most 123 bytes of UTF-8.
+
+        Raises:
+            ProtocolError: when the code is invalid or the reason too long.
+
+        """
+        if self._state is OPEN and code != CloseCode.ABNORMAL_CLOSURE:
+            close = Close(code, reason)
+            self.send_control(OP_CLOSE, close.serialize())
+            self.closing.note_sent(close)
+            self.state = CLOSING
+        if self.side is SERVER and not self.closing.eof_sent:
+            self.send_eof()
+        self.discarding = True
+
+    def send_eof(self) -> None:
+        """Put the end of our stream into the output."""
+        assert not self.closing.eof_sent
+        self.closing.eof_sent = True
+        if self.debug:
+            self.logger.debug("> EOF")
+        self.writer.write_raw(SEND_EOF)
+
+    def _log_sent(self, opcode: int, data: BytesLike, fin: bool) -> None:
+        self.logger.debug("> %s", Frame(Opcode(opcode), contiguous(data), fin))
+
+    # Bytes out
+
+    def take_output(self) -> list[bytes]:
+        """Give the bytes to write, in order; an empty one stands for half-closing."""
+        return self.writer.take_output()
+
+    def pause_writing(self) -> None:
+        """Note that the write buffer is above high water: at most one pong is kept pending."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """Note that the write buffer has drained."""
+        self._write_paused = False
+        payload, self._pending_pong = self._pending_pong, None
+        if payload is not None and self._state is OPEN:
+            self.send_control(OP_PONG, payload)
+
+    def close_expected(self) -> bool:
+        """Tell whether the TCP connection should end soon.
+
+        Returns:
+            True once we sent a close frame, or refused or failed the opening handshake. Close the
+            TCP connection after a timeout then, in case the peer doesn't.
+
+        """
+        if self._state is CONNECTING:
+            return self.closing.eof_sent
+        return self._state is CLOSING
+
+    # Time
+
+    def next_deadline(self, now: float) -> float | None:
+        """Tell when to call :meth:`on_deadline`, in seconds on the driver's clock; None for never."""
+        if self._state is OPEN:
+            return self.keepalive.next_deadline()
+        if self.close_expected():
+            return self.closing.start_clock(now)
+        return self.open_deadline if self._state is CONNECTING else None
+
+    def on_deadline(self, now: float) -> None:
+        """Do what is due: send a ping, fail a silent peer, give up on a handshake.
+
+        Afterwards, write the output; where ``abort_exc`` is set, abort the TCP connection.
+        ``now`` is the driver's clock, in seconds.
+        """
+        self.now = now
+        if self._state is OPEN:
+            due = self.keepalive.on_deadline(now, self.last_received, self.stopped)
+            if isinstance(due, bytes):
+                self.send_control(OP_PING, due)
+                if self.debug:
+                    self.logger.debug("% sent keepalive ping")
+            elif due is not None:
+                self.fail(CloseCode.INTERNAL_ERROR, due)
+        elif self.close_expected():
+            deadline = self.closing.start_clock(now)
+            if deadline is not None and now >= deadline:
+                self.abort_exc = TimeoutError("timed out while closing connection")
+        elif self.open_deadline is not None and now >= self.open_deadline:
+            self.open_deadline = None
+            self._opening_expired()
+
+    def counters(self) -> dict[str, Any]:
+        """Give what was counted so far; the driver makes it a snapshot for users."""
+        reader, writer = self.reader, self.writer
+        return {
+            "frames_received": reader.frames_received,
+            "frames_sent": writer.frames_sent,
+            "messages_received": reader.messages_received,
+            "messages_sent": writer.messages_sent,
+            "bytes_received": reader.bytes_received,
+            "bytes_sent": writer.bytes_sent,
+            "payload_bytes_received": reader.payload_bytes_received,
+            "payload_bytes_sent": writer.payload_bytes_sent,
+            "pings_received": self.pings_received,
+            "pings_sent": self.pings_sent,
+            "pongs_received": self.pongs_received,
+            "pongs_sent": self.pongs_sent,
+            "compression_ratio_received": _ratio(reader.deflated_bytes, reader.inflated_bytes),
+            "compression_ratio_sent": _ratio(writer.deflated_bytes, writer.inflated_bytes),
+        }
+
+
+def _ratio(deflated: int, inflated: int) -> float | None:
+    return deflated / inflated if inflated else None

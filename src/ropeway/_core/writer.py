@@ -1,0 +1,162 @@
+"""Frames in, bytes out: what is sent obeys the rules that the reader enforces."""
+
+from __future__ import annotations
+
+from .._wire import frame_bytes
+from ..exceptions import ProtocolError
+from ..extensions.base import Extension
+from ..extensions.permessage_deflate import PerMessageDeflate
+from ..frames import Frame, Opcode
+from ..typing import BytesLike
+from .masking import next_key
+
+CONT = 0
+FIRST_CONTROL_OPCODE = 8
+FIN = 0x80
+RSV1 = 0x40
+LARGEST_CONTROL_PAYLOAD = 125
+
+
+class Writer:
+    """Serialises the frames of one direction and holds them until the driver takes them.
+
+    Invariants: ``size`` is the number of bytes in ``output``; between two fragments of a message,
+    ``in_message`` is true and only continuation and control frames may follow.
+    """
+
+    def __init__(self, masked: bool) -> None:
+        self.masked = masked
+        self.output: list[bytes] = []
+        self.size = 0
+        self.deflate: PerMessageDeflate | None = None
+        self.extensions: list[Extension] | None = None
+        self.in_message = False
+        self.compressing = False
+
+        self.frames_sent = 0
+        self.messages_sent = 0
+        self.bytes_sent = 0
+        self.payload_bytes_sent = 0
+        self.inflated_bytes = 0
+        self.deflated_bytes = 0
+
+    def use_extensions(self, extensions: list[Extension]) -> None:
+        """Set what was negotiated; see ``Reader.use_extensions``."""
+        if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
+            self.deflate = extensions[0]
+        elif extensions:
+            self.extensions = extensions
+
+    def write_control(self, opcode: int, payload: BytesLike) -> None:
+        """Serialise a close, ping or pong frame.
+
+        Raises:
+            ProtocolError: when the payload is over 125 bytes (RFC 6455 section 5.5).
+
+        """
+        payload = contiguous(payload)
+        if len(payload) > LARGEST_CONTROL_PAYLOAD:
+            raise ProtocolError("control frame too long")
+        if self.extensions is not None:
+            self._write_extended(opcode, payload, True)
+        else:
+            self._append(FIN | opcode, payload)
+
+    def write_data(
+        self, opcode: int, payload: str | BytesLike, fin: bool, compress: bool | None
+    ) -> None:
+        """Serialise a data frame; ``compress`` None leaves the choice to the threshold.
+
+        Raises:
+            ProtocolError: when the frame would break the order of fragments (5.4).
+
+        """
+        if opcode == CONT:
+            if not self.in_message:
+                raise ProtocolError("unexpected continuation frame")
+        elif self.in_message:
+            raise ProtocolError("expected a continuation frame")
+        if not isinstance(payload, str):
+            payload = contiguous(payload)
+        if self.deflate is not None:
+            self._write_deflated(opcode, payload, fin, compress)
+        elif self.extensions is not None:
+            data = payload.encode() if isinstance(payload, str) else payload
+            self.payload_bytes_sent += len(data)
+            self._write_extended(opcode, data, fin)
+        else:
+            self._append(FIN | opcode if fin else opcode, payload)
+        self.in_message = not fin
+        if fin:
+            self.messages_sent += 1
+
+    def write_raw(self, data: bytes) -> None:
+        """Queue bytes that aren't a frame: a handshake, or frames serialised for many."""
+        self.output.append(data)
+        self.size += len(data)
+        self.bytes_sent += len(data)
+
+    def take_output(self) -> list[bytes]:
+        """Give all that is to be sent, in order, and forget it."""
+        output = self.output
+        self.output = []
+        self.size = 0
+        return output
+
+    def _write_deflated(
+        self, opcode: int, payload: str | BytesLike, fin: bool, compress: bool | None
+    ) -> None:
+        assert self.deflate is not None
+        first = opcode != CONT
+        if first:
+            # A fragmented message's size is unknown, so its fragments are worth compressing.
+            if compress is None:
+                compress = not fin or len(payload) >= self.deflate.threshold
+            self.compressing = compress
+        first_byte = FIN | opcode if fin else opcode
+        if not self.compressing:
+            self._append(first_byte, payload)
+            return
+        data = payload.encode() if isinstance(payload, str) else payload
+        deflated = self.deflate.deflate(data, first, fin)
+        self.inflated_bytes += len(data)
+        self.deflated_bytes += len(deflated)
+        self.payload_bytes_sent += len(data) - len(deflated)
+        self._append(first_byte | RSV1 if first else first_byte, deflated)
+
+    def _write_extended(self, opcode: int, data: BytesLike, fin: bool) -> None:
+        assert self.extensions is not None
+        frame = Frame(Opcode(opcode), data, fin)
+        for extension in self.extensions:
+            frame = extension.encode(frame)
+        first = (
+            frame.fin << 7 | frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4 | frame.opcode
+        )
+        payload_bytes_sent = self.payload_bytes_sent
+        self._append(first, contiguous(frame.data))
+        self.payload_bytes_sent = payload_bytes_sent
+
+    def _append(self, first: int, payload: str | BytesLike) -> None:
+        frame = frame_bytes(first, payload, self.masked, next_key() if self.masked else 0)
+        self.output.append(frame)
+        size = len(frame)
+        self.size += size
+        self.bytes_sent += size
+        self.frames_sent += 1
+        if first & 0x0F < FIRST_CONTROL_OPCODE:
+            self.payload_bytes_sent += size - header_size(size, self.masked)
+
+
+def contiguous(payload: BytesLike) -> BytesLike:
+    """Give a payload whose length is in bytes and whose memory is in one run."""
+    if type(payload) is memoryview and (payload.itemsize != 1 or not payload.c_contiguous):
+        return payload.tobytes()
+    return payload
+
+
+def header_size(frame_size: int, masked: bool) -> int:
+    """Tell how many of a frame's bytes are its header (RFC 6455 section 5.2)."""
+    key = 4 if masked else 0
+    if frame_size < 2 + key + 126:
+        return 2 + key
+    return 4 + key if frame_size < 4 + key + 65536 else 10 + key

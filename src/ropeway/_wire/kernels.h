@@ -1,0 +1,161 @@
+/* The byte loops of the wire: masking (RFC 6455 section 5.3) and UTF-8 (RFC 3629).
+ *
+ * Plain C11 without a Python object in sight, so that it can be compiled and fuzzed alone.
+ * A masking key is a uint32_t whose lowest byte is the key's first byte; key 0 masks nothing.
+ */
+#ifndef ROPEWAY_KERNELS_H
+#define ROPEWAY_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Repeats a key so that byte i of the result, in memory order, masks byte i of the payload. */
+static inline uint64_t ropeway_key_block(uint32_t key)
+{
+    uint8_t bytes[8];
+    uint64_t block;
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(key >> (8 * (i & 3)));
+    memcpy(&block, bytes, sizeof block);
+    return block;
+}
+
+/* Copies n bytes, masked, and returns all of them OR-ed together: < 0x80 means pure ASCII.
+ * dst may be src. The 8-byte strides through memcpy are what compilers turn into SIMD. */
+static inline uint8_t ropeway_mask_copy(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
+{
+    const uint64_t block = ropeway_key_block(key);
+    uint64_t seen = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, src + i, 8);
+        word ^= block;
+        seen |= word;
+        memcpy(dst + i, &word, 8);
+    }
+    uint8_t last = 0;
+    for (; i < n; i++) {
+        const uint8_t byte = src[i] ^ (uint8_t)(key >> (8 * (i & 3)));
+        last |= byte;
+        dst[i] = byte;
+    }
+    seen |= seen >> 32;
+    seen |= seen >> 16;
+    seen |= seen >> 8;
+    return (uint8_t)seen | last;
+}
+
+/* The key for the payload's rest, once `consumed` bytes of it have been unmasked. */
+static inline uint32_t ropeway_rotate_key(uint32_t key, size_t consumed)
+{
+    const unsigned shift = 8 * (unsigned)(consumed & 3);
+    return shift ? (key >> shift) | (key << (32 - shift)) : key;
+}
+
+/* Length of the UTF-8 sequence that a byte starts, 0 where none may start with it. */
+static inline unsigned ropeway_utf8_length(uint8_t lead)
+{
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xC2)
+        return 0;
+    if (lead < 0xE0)
+        return 2;
+    if (lead < 0xF0)
+        return 3;
+    return lead < 0xF5 ? 4 : 0;
+}
+
+/* Whether the second byte of a sequence may follow its lead: no overlong forms, no surrogates,
+ * nothing above U+10FFFF (RFC 3629 section 4). */
+static inline int ropeway_utf8_second(uint8_t lead, uint8_t byte)
+{
+    switch (lead) {
+    case 0xE0:
+        return byte >= 0xA0 && byte <= 0xBF;
+    case 0xED:
+        return byte >= 0x80 && byte <= 0x9F;
+    case 0xF0:
+        return byte >= 0x90 && byte <= 0xBF;
+    case 0xF4:
+        return byte >= 0x80 && byte <= 0x8F;
+    default:
+        return (byte & 0xC0) == 0x80;
+    }
+}
+
+/* Scans text and returns how many bytes at its start are complete, valid sequences.
+ * Where that is less than n, *truncated tells whether the rest is the valid beginning of a
+ * sequence (more bytes may complete it) or already wrong. */
+static inline size_t ropeway_utf8_scan(const uint8_t *text, size_t n, int *truncated)
+{
+    size_t i = 0;
+    *truncated = 0;
+    while (i < n) {
+        uint64_t word;
+        if (i + 8 <= n) {
+            memcpy(&word, text + i, 8);
+            if (!(word & UINT64_C(0x8080808080808080))) {
+                i += 8;
+                continue;
+            }
+        }
+        const uint8_t lead = text[i];
+        const unsigned length = ropeway_utf8_length(lead);
+        if (length == 1) {
+            i++;
+            continue;
+        }
+        if (length == 0)
+            return i;
+        if (i + 1 < n && !ropeway_utf8_second(lead, text[i + 1]))
+            return i;
+        for (unsigned k = 2; k < length && i + k < n; k++)
+            if ((text[i + k] & 0xC0) != 0x80)
+                return i;
+        if (i + length > n) {
+            *truncated = 1;
+            return i;
+        }
+        i += length;
+    }
+    return n;
+}
+
+/* Writes a frame header and returns its size (2 to 14 bytes); RFC 6455 section 5.2 demands the
+ * shortest length form. */
+static inline size_t ropeway_write_header(uint8_t *dst, uint8_t first, uint64_t length,
+                                          int masked, uint32_t key)
+{
+    const uint8_t mask_bit = masked ? 0x80 : 0;
+    size_t size = 2;
+    dst[0] = first;
+    if (length < 126) {
+        dst[1] = mask_bit | (uint8_t)length;
+    } else if (length < 65536) {
+        dst[1] = mask_bit | 126;
+        dst[2] = (uint8_t)(length >> 8);
+        dst[3] = (uint8_t)length;
+        size = 4;
+    } else {
+        dst[1] = mask_bit | 127;
+        for (int i = 0; i < 8; i++)
+            dst[2 + i] = (uint8_t)(length >> (56 - 8 * i));
+        size = 10;
+    }
+    if (masked) {
+        for (int i = 0; i < 4; i++)
+            dst[size + i] = (uint8_t)(key >> (8 * i));
+        size += 4;
+    }
+    return size;
+}
+
+static inline size_t ropeway_header_size(uint64_t length, int masked)
+{
+    return (length < 126 ? 2 : length < 65536 ? 4 : 10) + (masked ? 4 : 0);
+}
+
+#endif

@@ -1,0 +1,488 @@
+"""The permessage-deflate extension (RFC 7692)."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ..exceptions import (
+    DuplicateParameter,
+    InvalidParameterName,
+    InvalidParameterValue,
+    NegotiationError,
+    PayloadTooBig,
+    ProtocolError,
+)
+from ..frames import CTRL_OPCODES, Frame, Opcode
+from ..typing import BytesLike, ExtensionName, ExtensionParameter
+from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
+
+__all__ = [
+    "ClientPerMessageDeflateFactory",
+    "PerMessageDeflate",
+    "ServerPerMessageDeflateFactory",
+    "enable_client_permessage_deflate",
+    "enable_server_permessage_deflate",
+]
+
+NAME = ExtensionName("permessage-deflate")
+
+# 7.2.1: what a sync flush ends with, and what the sender removes.
+EMPTY_STORED_BLOCK = b"\x00\x00\xff\xff"
+LARGEST_WINDOW_BITS = 15
+NO_LIMIT = -1
+
+# Window 12 and memLevel 5 hold a context in about 20 KiB where zlib's own defaults take 256 KiB,
+# and lose little on messages of a few KiB; they are what users of websockets have today.
+DEFAULT_WINDOW_BITS = 12
+DEFAULT_COMPRESS_SETTINGS = {"memLevel": 5}
+
+
+class PerMessageDeflate(Extension):
+    """Compresses messages; negotiated by the factories below.
+
+    zlib's contexts are made when they are first needed: many connections never compress.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
+        remote_max_window_bits: int,
+        local_max_window_bits: int,
+        compress_settings: dict[Any, Any] | None = None,
+        threshold: int = 0,
+    ) -> None:
+        """Configure one connection's compression.
+
+        Args:
+            remote_no_context_takeover: the peer starts each message with an empty window.
+            local_no_context_takeover: we start each message with an empty window.
+            remote_max_window_bits: size of the peer's window, 8 to 15 bits.
+            local_max_window_bits: size of our window, 9 to 15 bits; zlib makes no raw window of 8.
+            compress_settings: more arguments for :func:`zlib.compressobj`, without ``wbits``.
+            threshold: messages of fewer bytes than this are sent uncompressed.
+
+        Raises:
+            ValueError: when a window size or setting is out of range.
+
+        """
+        if not 8 <= remote_max_window_bits <= LARGEST_WINDOW_BITS:
+            raise ValueError(
+                f"remote_max_window_bits must be between 8 and 15: {remote_max_window_bits}"
+            )
+        if not 9 <= local_max_window_bits <= LARGEST_WINDOW_BITS:
+            raise ValueError(
+                f"local_max_window_bits must be between 9 and 15: {local_max_window_bits}"
+            )
+        if compress_settings is not None and "wbits" in compress_settings:
+            raise ValueError("compress_settings must not include wbits")
+        self.remote_no_context_takeover = remote_no_context_takeover
+        self.local_no_context_takeover = local_no_context_takeover
+        self.remote_max_window_bits = remote_max_window_bits
+        self.local_max_window_bits = local_max_window_bits
+        self.compress_settings = {} if compress_settings is None else compress_settings
+        self.threshold = threshold
+        self._inflater: Any = None
+        self._deflater: Any = None
+        # Whether the fragments that follow belong to a compressed message.
+        self._inflating_message = False
+        self._deflating_message = False
+
+    def __repr__(self) -> str:
+        return (
+            f"PerMessageDeflate("
+            f"remote_no_context_takeover={self.remote_no_context_takeover}, "
+            f"local_no_context_takeover={self.local_no_context_takeover}, "
+            f"remote_max_window_bits={self.remote_max_window_bits}, "
+            f"local_max_window_bits={self.local_max_window_bits})"
+        )
+
+    # As a stream of payload pieces: the engine's path.
+
+    def start_inflating(self) -> None:
+        """Begin a compressed message."""
+        if self._inflater is None or self.remote_no_context_takeover:
+            self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
+
+    def inflate(self, piece: BytesLike, room: int, last: bool) -> bytes:
+        """Inflate the next piece of a message, never beyond ``room`` bytes and one.
+
+        Args:
+            piece: compressed bytes, at any cut.
+            room: most bytes that may come out; -1 for no limit.
+            last: the message ends with this piece.
+
+        Raises:
+            PayloadTooBig: when more than ``room`` bytes come out.
+            ProtocolError: when the bytes aren't deflate data.
+
+        """
+        # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
+        data = bytes(piece) + EMPTY_STORED_BLOCK if last else piece
+        inflated = []
+        while True:
+            try:
+                # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
+                output = self._inflater.decompress(data, 0 if room == NO_LIMIT else room + 1)
+            except zlib.error as exc:
+                raise ProtocolError("decompression failed") from exc
+            if room != NO_LIMIT and len(output) > room:
+                raise PayloadTooBig(None, room)
+            inflated.append(output)
+            if not self._inflater.eof:
+                break
+            # 7.2.3.4 allows a block with BFINAL set, which ends zlib's stream but not the message.
+            data = self._inflater.unused_data
+            self._inflater = zlib.decompressobj(
+                wbits=-self.remote_max_window_bits, zdict=b"".join(inflated)[-32768:]
+            )
+            if not data:
+                break
+            if room != NO_LIMIT:
+                room -= len(output)
+        if last and self.remote_no_context_takeover:
+            self._inflater = None
+        return inflated[0] if len(inflated) == 1 else b"".join(inflated)
+
+    def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
+        """Compress a fragment of a message.
+
+        Args:
+            payload: application bytes.
+            first: the message starts with this fragment.
+            last: the message ends with this fragment.
+
+        """
+        if self._deflater is None or (first and self.local_no_context_takeover):
+            self._deflater = zlib.compressobj(
+                wbits=-self.local_max_window_bits, **self.compress_settings
+            )
+        deflated: bytes = self._deflater.compress(payload)
+        deflated += self._deflater.flush(zlib.Z_SYNC_FLUSH)
+        if not last:
+            return deflated
+        if self.local_no_context_takeover:
+            self._deflater = None
+        # 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end".
+        return deflated[:-4]
+
+    # As whole frames: the interface that all extensions share.
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        """Decompress a frame; see :meth:`Extension.decode`."""
+        if frame.opcode in CTRL_OPCODES:
+            return frame
+        if frame.opcode is Opcode.CONT:
+            if not self._inflating_message:
+                return frame
+            if frame.rsv1:
+                raise ProtocolError("RSV1 bit set in continuation frame")
+        elif frame.rsv1:
+            self.start_inflating()
+        else:
+            return frame
+        self._inflating_message = not frame.fin
+        data = self.inflate(frame.data, NO_LIMIT if max_size is None else max_size, frame.fin)
+        return dataclasses.replace(frame, data=data, rsv1=False)
+
+    def encode(self, frame: Frame) -> Frame:
+        """Compress a frame; see :meth:`Extension.encode`."""
+        if frame.opcode in CTRL_OPCODES:
+            return frame
+        first = frame.opcode is not Opcode.CONT
+        if first:
+            self._deflating_message = not frame.fin or len(frame.data) >= self.threshold
+        if not self._deflating_message:
+            return frame
+        data = self.deflate(frame.data, first, frame.fin)
+        return dataclasses.replace(frame, data=data, rsv1=first)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Parameters:
+    """The four parameters of section 7.1, of an offer or of an answer."""
+
+    server_no_context_takeover: bool = False
+    client_no_context_takeover: bool = False
+    server_max_window_bits: int | None = None
+    client_max_window_bits: int | Literal[True] | None = None
+
+    def build(self) -> list[ExtensionParameter]:
+        built: list[ExtensionParameter] = []
+        for name in ("server_no_context_takeover", "client_no_context_takeover"):
+            if getattr(self, name):
+                built.append((name, None))
+        for name in ("server_max_window_bits", "client_max_window_bits"):
+            bits = getattr(self, name)
+            if bits is not None:
+                built.append((name, None if bits is True else str(bits)))
+        return built
+
+    @classmethod
+    def parse(cls, params: Sequence[ExtensionParameter], *, offer: bool) -> _Parameters:
+        """Check names, values and duplicates; only an offer may leave out a window's size (7.1.2.2)."""
+        parsed: dict[str, Any] = {}
+        for name, value in params:
+            if name not in cls.__dataclass_fields__:
+                raise InvalidParameterName(name)
+            if name in parsed:
+                raise DuplicateParameter(name)
+            if name.endswith("no_context_takeover"):
+                if value is not None:
+                    raise InvalidParameterValue(name, value)
+                parsed[name] = True
+            elif value in WINDOW_BITS:
+                parsed[name] = int(value)
+            elif value is None and offer and name == "client_max_window_bits":
+                parsed[name] = True
+            else:
+                raise InvalidParameterValue(name, value)
+        return cls(**parsed)
+
+
+# 7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15".
+WINDOW_BITS = tuple(str(bits) for bits in range(8, 16))
+
+
+def _check_window_bits(name: str, bits: int | None, least: int) -> None:
+    if bits is not None and not least <= bits <= LARGEST_WINDOW_BITS:
+        raise ValueError(f"{name} must be between {least} and 15: {bits}")
+
+
+def _check_settings(settings: dict[str, Any] | None, instead: str) -> None:
+    if settings is not None and "wbits" in settings:
+        raise ValueError(f"compress_settings must not include wbits, set {instead} instead")
+
+
+class ClientPerMessageDeflateFactory(ClientExtensionFactory):
+    """Offers permessage-deflate to a server (RFC 7692 section 7.1)."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        server_no_context_takeover: bool = False,
+        client_no_context_takeover: bool = False,
+        server_max_window_bits: int | None = None,
+        client_max_window_bits: int | Literal[True] | None = True,
+        compress_settings: dict[str, Any] | None = None,
+        threshold: int = 0,
+    ) -> None:
+        """Configure the offer.
+
+        Args:
+            server_no_context_takeover: ask that the server start each message afresh.
+            client_no_context_takeover: say that we start each message afresh.
+            server_max_window_bits: ask for a window of at most this many bits, 8 to 15.
+            client_max_window_bits: our own window, 9 to 15 bits; True lets the server choose.
+            compress_settings: more arguments for :func:`zlib.compressobj`, without ``wbits``.
+            threshold: messages of fewer bytes than this are sent uncompressed.
+
+        Raises:
+            ValueError: when a value is out of range.
+
+        """
+        _check_window_bits("server_max_window_bits", server_max_window_bits, 8)
+        if client_max_window_bits is not True:
+            _check_window_bits("client_max_window_bits", client_max_window_bits, 9)
+        _check_settings(compress_settings, "client_max_window_bits")
+        self.server_no_context_takeover = server_no_context_takeover
+        self.client_no_context_takeover = client_no_context_takeover
+        self.server_max_window_bits = server_max_window_bits
+        self.client_max_window_bits = client_max_window_bits
+        self.compress_settings = compress_settings
+        self.threshold = threshold
+
+    def get_request_params(self) -> Sequence[ExtensionParameter]:
+        """Give the parameters to offer; see :class:`ClientExtensionFactory`."""
+        return _Parameters(
+            self.server_no_context_takeover,
+            self.client_no_context_takeover,
+            self.server_max_window_bits,
+            self.client_max_window_bits,
+        ).build()
+
+    def process_response_params(
+        self,
+        params: Sequence[ExtensionParameter],
+        accepted_extensions: Sequence[Extension],
+    ) -> PerMessageDeflate:
+        """Check the server's answer; see :class:`ClientExtensionFactory`."""
+        if any(other.name == self.name for other in accepted_extensions):
+            raise NegotiationError(f"received duplicate {self.name}")
+        answer = _Parameters.parse(params, offer=False)
+
+        # 7.1.1.1 and 7.1.2.1: a server that accepts an offer with these must answer with them.
+        if self.server_no_context_takeover and not answer.server_no_context_takeover:
+            raise NegotiationError("expected server_no_context_takeover")
+        if self.server_max_window_bits is not None:
+            if answer.server_max_window_bits is None:
+                raise NegotiationError("expected server_max_window_bits")
+            if answer.server_max_window_bits > self.server_max_window_bits:
+                raise NegotiationError("unsupported server_max_window_bits")
+
+        # 7.1.2.2: the answer may have client_max_window_bits only where the offer had it.
+        ours = self.client_max_window_bits
+        theirs = answer.client_max_window_bits
+        if ours is None and theirs is not None:
+            raise NegotiationError("unexpected client_max_window_bits")
+        if theirs is None:
+            local_bits = LARGEST_WINDOW_BITS if ours is None or ours is True else ours
+        else:
+            if ours is not True and ours is not None and theirs > ours:
+                raise NegotiationError("unsupported client_max_window_bits")
+            local_bits = theirs
+        if local_bits == 8:
+            raise NegotiationError("unsupported client_max_window_bits = 8, use 9")
+
+        return PerMessageDeflate(
+            remote_no_context_takeover=answer.server_no_context_takeover,
+            local_no_context_takeover=(
+                self.client_no_context_takeover or answer.client_no_context_takeover
+            ),
+            remote_max_window_bits=answer.server_max_window_bits or LARGEST_WINDOW_BITS,
+            local_max_window_bits=local_bits,
+            compress_settings=self.compress_settings,
+            threshold=self.threshold,
+        )
+
+
+class ServerPerMessageDeflateFactory(ServerExtensionFactory):
+    """Answers offers of permessage-deflate (RFC 7692 section 7.1)."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        server_no_context_takeover: bool = False,
+        client_no_context_takeover: bool = False,
+        server_max_window_bits: int | None = None,
+        client_max_window_bits: int | None = None,
+        compress_settings: dict[str, Any] | None = None,
+        require_client_max_window_bits: bool = False,
+        threshold: int = 0,
+    ) -> None:
+        """Configure the answer.
+
+        Args:
+            server_no_context_takeover: we start each message afresh.
+            client_no_context_takeover: demand that clients start each message afresh.
+            server_max_window_bits: our own window, 9 to 15 bits.
+            client_max_window_bits: largest window of clients that let us choose, 8 to 15 bits.
+            compress_settings: more arguments for :func:`zlib.compressobj`, without ``wbits``.
+            require_client_max_window_bits: decline offers without ``client_max_window_bits``.
+            threshold: messages of fewer bytes than this are sent uncompressed.
+
+        Raises:
+            ValueError: when a value is out of range, or required but not configured.
+
+        """
+        _check_window_bits("server_max_window_bits", server_max_window_bits, 9)
+        _check_window_bits("client_max_window_bits", client_max_window_bits, 8)
+        _check_settings(compress_settings, "server_max_window_bits")
+        if require_client_max_window_bits and client_max_window_bits is None:
+            raise ValueError(
+                "require_client_max_window_bits is enabled, but client_max_window_bits isn't configured"
+            )
+        self.server_no_context_takeover = server_no_context_takeover
+        self.client_no_context_takeover = client_no_context_takeover
+        self.server_max_window_bits = server_max_window_bits
+        self.client_max_window_bits = client_max_window_bits
+        self.compress_settings = compress_settings
+        self.require_client_max_window_bits = require_client_max_window_bits
+        self.threshold = threshold
+
+    def process_request_params(
+        self,
+        params: Sequence[ExtensionParameter],
+        accepted_extensions: Sequence[Extension],
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        """Answer a client's offer; see :class:`ServerExtensionFactory`."""
+        if any(other.name == self.name for other in accepted_extensions):
+            raise NegotiationError(f"skipped duplicate {self.name}")
+        offer = _Parameters.parse(params, offer=True)
+
+        server_bits = _smaller(self.server_max_window_bits, offer.server_max_window_bits)
+        if server_bits == 8:
+            raise NegotiationError("unsupported server_max_window_bits = 8, use 9")
+
+        client_bits: int | None
+        if offer.client_max_window_bits is None:
+            # 7.1.2.2: without it in the offer, the client doesn't take a limit.
+            if self.require_client_max_window_bits:
+                raise NegotiationError("required client_max_window_bits")
+            client_bits = None
+        elif offer.client_max_window_bits is True:
+            client_bits = self.client_max_window_bits
+        else:
+            client_bits = _smaller(self.client_max_window_bits, offer.client_max_window_bits)
+
+        answer = _Parameters(
+            self.server_no_context_takeover or offer.server_no_context_takeover,
+            self.client_no_context_takeover or offer.client_no_context_takeover,
+            server_bits,
+            client_bits,
+        )
+        return answer.build(), PerMessageDeflate(
+            remote_no_context_takeover=answer.client_no_context_takeover,
+            local_no_context_takeover=answer.server_no_context_takeover,
+            remote_max_window_bits=client_bits or LARGEST_WINDOW_BITS,
+            local_max_window_bits=server_bits or LARGEST_WINDOW_BITS,
+            compress_settings=self.compress_settings,
+            threshold=self.threshold,
+        )
+
+
+def _smaller(ours: int | None, theirs: int | None) -> int | None:
+    sizes = [bits for bits in (ours, theirs) if bits is not None]
+    return min(sizes) if sizes else None
+
+
+def enable_client_permessage_deflate(
+    extensions: Sequence[ClientExtensionFactory] | None,
+    threshold: int = 0,
+) -> Sequence[ClientExtensionFactory]:
+    """Add permessage-deflate with default settings, unless it is there with others.
+
+    Args:
+        extensions: factories that the caller configured, if any.
+        threshold: messages of fewer bytes than this are sent uncompressed.
+
+    """
+    factories = list(extensions or ())
+    if not any(factory.name == NAME for factory in factories):
+        factories.append(
+            ClientPerMessageDeflateFactory(
+                compress_settings=dict(DEFAULT_COMPRESS_SETTINGS), threshold=threshold
+            )
+        )
+    return factories
+
+
+def enable_server_permessage_deflate(
+    extensions: Sequence[ServerExtensionFactory] | None,
+    threshold: int = 0,
+) -> Sequence[ServerExtensionFactory]:
+    """Add permessage-deflate with default settings, unless it is there with others.
+
+    Args:
+        extensions: factories that the caller configured, if any.
+        threshold: messages of fewer bytes than this are sent uncompressed.
+
+    """
+    factories = list(extensions or ())
+    if not any(factory.name == NAME for factory in factories):
+        factories.append(
+            ServerPerMessageDeflateFactory(
+                server_max_window_bits=DEFAULT_WINDOW_BITS,
+                client_max_window_bits=DEFAULT_WINDOW_BITS,
+                compress_settings=dict(DEFAULT_COMPRESS_SETTINGS),
+                threshold=threshold,
+            )
+        )
+    return factories
