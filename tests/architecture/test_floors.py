@@ -30,8 +30,15 @@ IMPORT_WITHOUT = """
 import importlib, sys
 
 blocked, modules = (argument.split(",") for argument in sys.argv[1:])
-for name in blocked:
-    sys.modules[name] = None  # importing it raises ModuleNotFoundError
+
+class Absent:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"{name} is absent", name=name)
+
+for name in [name for name in sys.modules if name.partition(".")[0] in blocked]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Absent)
 for name in modules:
     importlib.import_module(name)
 import ropeway

@@ -13,7 +13,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:ro" + r"ot|ho" + r"me|wo" + r"rk|Us
 REGISTRY = re.compile("|".join((r"pypi" + r"\.org", "pythonhos" + "ted", r"npmjs" + r"\.org")))
 
 VARIABLE = re.compile(r"ROPEWAY_[A-Z][A-Z_]*[A-Z]")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/**/*.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md")
 
 
 def lines_that_match(pattern: re.Pattern[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import subprocess
 from collections.abc import Iterator
@@ -33,5 +34,8 @@ def is_generated(path: Path) -> bool:
 
 
 def files(*patterns: str) -> Iterator[Path]:
-    """Yield the files whose names match one of the patterns."""
-    return (path for path in project_files() if any(path.match(pattern) for pattern in patterns))
+    """Yield the files whose path from the root matches a pattern; ``*`` takes in slashes."""
+    for path in project_files():
+        name = path.relative_to(ROOT).as_posix()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            yield path

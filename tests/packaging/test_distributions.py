@@ -106,8 +106,7 @@ def test_the_sdist_holds_the_sources_and_the_tests(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
     expected = {
-        str(path.relative_to(ROOT))
-        for path in files("src/**/*", "tests/**/*", "LICENSE", "README.md")
+        str(path.relative_to(ROOT)) for path in files("src/*", "tests/*", "LICENSE", "README.md")
     }
     assert expected - held == set()
     assert not {name for name in held if name.endswith((".c", ".so", ".pyc"))}
@@ -116,12 +115,12 @@ def test_the_sdist_holds_the_sources_and_the_tests(sdist: Path) -> None:
 def test_the_wheel_holds_every_module(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    expected = {str(path.relative_to(ROOT / "src")) for path in files("src/**/*.py", "py.typed")}
+    expected = {str(path.relative_to(ROOT / "src")) for path in files("src/*.py", "*/py.typed")}
     assert expected - held == set()
     extensions = {name.partition(".")[0] for name in held if name.endswith((".so", ".pyd"))}
     declared = {
         str(path.relative_to(ROOT / "src").with_suffix(""))
-        for path in files("src/**/*.pxd")
+        for path in files("src/*.pxd")
         if path.with_suffix(".py").exists() or path.with_suffix(".pyx").exists()
     }
     assert extensions == (set() if PURE else declared)

@@ -77,7 +77,7 @@ cdef extern from *:
 
 cpdef int turn(int n): return crossed(n)
 """
-WARNS_IN_CYTHON = "DEF one = 1\ncpdef int turn(int n): return n + one\n"
+WARNS_IN_CYTHON = "cdef object f() noexcept: return 1\ncpdef int turn(int n): return f()\n"
 
 
 @pytest.mark.parametrize("source", [WARNS_IN_C, WARNS_IN_CYTHON], ids=["C", "Cython"])
