@@ -28,12 +28,14 @@ test: $(VENV)/built $(VENV)/test
 	ROPEWAY_PURE=0 $(BIN)/python -m pytest $(PYTEST_ARGS)
 	ROPEWAY_PURE=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# On PATH, because the linters call each other and Python by name.
+lint: export PATH := $(CURDIR)/$(BIN):$(PATH)
 lint: $(VENV)/package $(VENV)/lint
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pyright
-	$(BIN)/cython-lint src
+	ruff format --check .
+	ruff check .
+	mypy
+	pyright
+	cython-lint src
 
 autobahn: $(VENV)/built
 	$(BIN)/python tests/autobahn/run.py
