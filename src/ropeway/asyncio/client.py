@@ -1,0 +1,342 @@
+"""The asyncio client: ``connect`` and the connection that it gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Literal
+
+from .._core.retry import backoff, process_exception
+from .._opening import redirects
+from .._opening.connecting import connect_plan
+from .._opening.options import ConnectOptions, modernize
+from .._opening.reconnecting import Reconnecting
+from ..client import ClientProtocol
+from ..datastructures import Headers, HeadersLike
+from ..extensions.base import ClientExtensionFactory
+from ..http11 import USER_AGENT
+from ..typing import LoggerLike, Origin, PathLike, Subprotocol
+from ..uri import WebSocketURI
+from .connection import Connection
+from .running import Opener, perform, run
+
+__all__ = ["ClientConnection", "connect", "unix_connect"]
+
+
+class ClientConnection(Connection):
+    """The client's end of a WebSocket connection, as `connect` gives it.
+
+    ``async for message in connection`` receives messages; it ends when the connection is closed
+    with code 1000, 1001 or none, and raises `ConnectionClosedError` for any other.
+
+    Args:
+        protocol: the sans-I/O connection.
+        ping_interval: seconds between keepalive pings, None for none.
+        ping_timeout: seconds to wait for an answer to them, None for ever.
+        close_timeout: seconds to wait for the other end when closing, None for ever.
+        max_queue: frames that wait for `recv` before reading pauses, or ``(high, low)``.
+        write_limit: bytes that wait to be sent before `send` waits, or ``(high, low)``.
+    """
+
+    protocol: ClientProtocol
+
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int, int | None] = 2**15,
+    ) -> None:
+        super().__init__(
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+            write_limit=write_limit,
+        )
+
+    async def handshake(
+        self,
+        additional_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+    ) -> None:
+        """Perform the client's half of the opening handshake (RFC 6455, section 4.1).
+
+        Args:
+            additional_headers: headers to add to the request; one that the request has by itself
+                (``Host``, ``Origin`` …) is replaced.
+            user_agent_header: value of ``User-Agent``, None for none.
+
+        Raises:
+            InvalidHandshake: when the server refuses or does not make sense.
+        """
+        request = self.protocol.connect()
+        if user_agent_header is not None:
+            request.headers["User-Agent"] = user_agent_header
+        if additional_headers is not None:
+            request.headers = with_callers_headers(request.headers, Headers(additional_headers))
+            # Programs that repeat a browser's request bring its key: the answer proves that one.
+            self.protocol.key = request.headers["Sec-WebSocket-Key"]
+        self.request = request
+        self.protocol.send_request(request)
+        self._flush()
+        await self._wait_opening()
+        if self.protocol.handshake_exc is not None:
+            try:
+                raise self.protocol.handshake_exc
+            finally:
+                # The protocol keeps the exception, which keeps this frame: end the cycle here.
+                del self
+
+
+def with_callers_headers(ours: Headers, callers: Headers) -> Headers:
+    """Return ``ours`` with those of the caller in their place, and the caller's others after."""
+    merged = Headers()
+    placed = set()
+    for name, value in ours.raw_items():
+        key = name.lower()
+        if name not in callers:
+            merged[name] = value
+        elif key not in placed:
+            placed.add(key)
+            for value in callers.get_all(name):
+                merged[name] = value
+    for name, value in callers.raw_items():
+        if name.lower() not in placed:
+            merged[name] = value
+    return merged
+
+
+class connect:  # noqa: N801 - it is called like a function
+    """Connect to the WebSocket server at ``uri``.
+
+    Use it in one of three ways::
+
+        async with connect(uri) as connection:  # closes the connection at the end
+            ...
+
+        connection = await connect(uri)  # the caller closes it
+
+        async for connection in connect(uri):  # connects again, whenever the body ends
+            try:
+                ...
+            except ConnectionClosed:
+                continue
+
+    Args:
+        uri: ``ws://`` or ``wss://`` URI of the server.
+        origin: value of the ``Origin`` header.
+        extensions: extensions to offer, in order of preference.
+        subprotocols: subprotocols to offer, in order of preference.
+        compression: "deflate" to offer permessage-deflate (RFC 7692), None not to.
+        compression_threshold: bytes of a message below which it is not compressed.
+        additional_headers: headers to add to the request, or to set instead of ours.
+        user_agent_header: value of ``User-Agent``, None for none.
+        proxy: address of a proxy, True for the one that the system or the environment names,
+            None to connect directly.
+        process_exception: for ``async for``: gets the exception of a failed attempt and returns
+            None to try again, or an exception to raise.
+        open_timeout: seconds for all of opening, redirects included, None for no limit.
+        ping_interval: seconds between keepalive pings, None for none.
+        ping_timeout: seconds to wait for an answer to them, None for ever.
+        close_timeout: seconds to wait for the server when closing, None for ever.
+        reconnect_delays: for ``async for``: makes the delays between failed attempts, in
+            seconds; when they come to an end, the exception of the last attempt is raised.
+        max_size: largest message to accept, in bytes, or ``(message, fragment)``; None for any.
+        max_queue: frames that wait for `recv` before reading pauses, or ``(high, low)``.
+        write_limit: bytes that wait to be sent before `send` waits, or ``(high, low)``.
+        logger: logger of the connection, ``ropeway.client`` when None.
+        create_connection: makes the connection instead of `ClientConnection`.
+        kwargs: what ``loop.create_connection`` takes: ``sock``, ``ssl``, ``server_hostname``,
+            ``local_addr``, ``happy_eyeballs_delay`` …; ``host`` and ``port`` lead the stream
+            somewhere else than ``uri`` says. With an HTTP or HTTPS proxy, TLS options are about
+            the server and those whose names start with ``proxy_`` about the proxy.
+
+    Raises:
+        InvalidURI: when ``uri`` is not a WebSocket URI.
+        InvalidProxy: when the proxy has an invalid address.
+        ValueError: when an option is out of its range or contradicts another one.
+        OSError: when the server cannot be reached.
+        InvalidHandshake: when the opening handshake fails.
+        TimeoutError: when opening takes longer than ``open_timeout``.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        origin: Origin | None = None,
+        extensions: Sequence[ClientExtensionFactory] | None = None,
+        subprotocols: Sequence[Subprotocol] | None = None,
+        compression: str | None = "deflate",
+        compression_threshold: int = 64,
+        additional_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        proxy: str | Literal[True] | None = True,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        open_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        reconnect_delays: Callable[[], Generator[float, None, None]] = backoff,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        write_limit: int | tuple[int, int | None] = 2**15,
+        logger: LoggerLike | None = None,
+        create_connection: Callable[..., ClientConnection] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        additional_headers = modernize(kwargs, additional_headers=additional_headers)
+        self._options = self._asked = ConnectOptions(
+            uri=uri,
+            origin=origin,
+            extensions=extensions,
+            subprotocols=subprotocols,
+            compression=compression,
+            compression_threshold=compression_threshold,
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+            proxy=proxy,
+            process_exception=process_exception,
+            open_timeout=open_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            reconnect_delays=reconnect_delays,
+            max_size=max_size,
+            max_queue=max_queue,
+            write_limit=write_limit,
+            logger=logger,
+            create_connection=create_connection,
+            stream=kwargs,
+        )
+        self._entered = False
+        self._connection: ClientConnection | None = None
+
+    @property
+    def uri(self) -> str:
+        """URI to connect to; in `process_redirect`, that of the server which redirects."""
+        return self._options.uri
+
+    @property
+    def additional_headers(self) -> HeadersLike | None:
+        """Headers that the next request adds to ours; a program may set others in between."""
+        return self._asked.additional_headers
+
+    @additional_headers.setter
+    def additional_headers(self, headers: HeadersLike | None) -> None:
+        self._options = self._asked = replace(self._asked, additional_headers=headers)
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Tell what to do about an exception of the handshake; override it to follow no redirect.
+
+        Args:
+            exc: what the handshake raised.
+
+        Returns:
+            The URI to connect to instead, or the exception to raise.
+
+        Raises:
+            InvalidURI: when the server redirects to something else than a WebSocket URI.
+        """
+        return redirects.process_redirect(self._options, exc)
+
+    async def connect(self) -> ClientConnection:
+        """Open a connection; ``await connect(…)`` calls this.
+
+        Raises:
+            OSError: when the server cannot be reached.
+            InvalidProxy: when the proxy has an invalid address.
+            InvalidHandshake: when the opening handshake fails.
+            TimeoutError: when opening takes longer than ``open_timeout``.
+        """
+        # Each connection starts from what the caller asked for: redirects may be temporary.
+        self._options = self._asked
+        plan = connect_plan(self._asked, self._process_redirect)
+        try:
+            async with asyncio.timeout(self._asked.open_timeout):
+                connection = await Opener(self._make_connection).run(plan)
+        except TimeoutError as exc:
+            raise TimeoutError("timed out during opening handshake") from exc
+        connection._start_keepalive()
+        return connection  # type: ignore[no-any-return]
+
+    def _process_redirect(self, options: ConnectOptions, exc: Exception) -> Exception | str:
+        self._options = options
+        return self.process_redirect(exc)
+
+    def _make_connection(self, uri: WebSocketURI) -> ClientConnection:
+        options = self._asked
+        protocol = ClientProtocol(uri, **options.protocol_arguments())
+        create_connection = options.create_connection or ClientConnection
+        return create_connection(protocol, **options.connection_arguments())
+
+    def __await__(self) -> Generator[Any, None, ClientConnection]:
+        return self.connect().__await__()
+
+    async def __aenter__(self) -> ClientConnection:
+        if self._entered:
+            raise RuntimeError("connect() isn't reentrant")
+        self._entered = True
+        try:
+            connection = await self
+            self._connection = connection
+            return await connection.__aenter__()
+        except BaseException:
+            self._entered = False
+            self._connection = None
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                await connection.__aexit__(exc_type, exc_value, traceback)
+        finally:
+            self._entered = False
+
+    async def __aiter__(self) -> AsyncIterator[ClientConnection]:
+        options = self._asked
+        assert options.logger is not None  # set by the options themselves
+        reconnecting = Reconnecting(
+            options.process_exception, options.reconnect_delays, options.logger
+        )
+        while True:
+            try:
+                async with self as connection:
+                    yield connection
+            except Exception as exc:
+                await run(reconnecting.failed(exc), perform)
+            else:
+                reconnecting.succeeded()
+
+
+def unix_connect(path: PathLike | None = None, uri: str | None = None, **kwargs: Any) -> connect:
+    """Connect to a WebSocket server that listens on a Unix socket.
+
+    Args:
+        path: path of the socket, unless ``sock`` is given.
+        uri: URI to ask for; ``ws://localhost/``, or ``wss://localhost/`` with an ``ssl``.
+        kwargs: those of `connect`.
+
+    Returns:
+        What `connect` returns, to be used in the same three ways.
+
+    Raises:
+        InvalidURI: when ``uri`` is not a WebSocket URI.
+        ValueError: when an option is out of its range or contradicts another one.
+    """
+    if uri is None:
+        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    return connect(uri, unix=True, path=path, **kwargs)

@@ -1,0 +1,236 @@
+"""How asyncio runs a plan: each step of ``_opening.steps`` on the loop, uvloop's included."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+from .._opening.steps import (
+    Call,
+    Discard,
+    Handshake,
+    OpenSOCKS,
+    OpenTCP,
+    OpenUnix,
+    Plan,
+    Receive,
+    Send,
+    Sleep,
+    StartTLS,
+    Step,
+)
+from ..uri import WebSocketURI
+from .eyeballs import create_connection
+from .socks import connect_through
+
+Result = TypeVar("Result")
+
+HIGH_WATER = 65536
+"""Bytes that a conversation holds before it stops reading; a CONNECT response has far fewer."""
+
+
+async def run(plan: Plan[Result], perform: Callable[[Step], Awaitable[Any]]) -> Result:
+    """Run ``plan`` to its end.
+
+    Args:
+        plan: what to do.
+        perform: carries out one step; its exceptions, cancellation included, go into the plan.
+
+    Returns:
+        What the plan returns.
+
+    Raises:
+        BaseException: whatever the plan raises, or lets pass.
+    """
+    try:
+        step = next(plan)
+        while True:
+            try:
+                result = await perform(step)
+            except BaseException as exc:
+                step = plan.throw(exc)
+            else:
+                step = plan.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        plan.close()
+
+
+async def perform(step: Step) -> Any:
+    """Carry out a step that needs no stream."""
+    match step:
+        case Sleep(seconds):
+            await asyncio.sleep(seconds)
+        case Call(function, arguments):
+            result = function(*arguments)
+            return await result if isawaitable(result) else result
+        case _:
+            raise TypeError(f"{step!r} needs a stream")
+    return None
+
+
+class Conversation(asyncio.Protocol):
+    """The stream of a plan before a connection takes it over: bytes that wait for `receive`.
+
+    Invariants: ``transport`` is set as soon as there is one, so whoever gives up can abort it;
+    what has arrived and what has happened stay here until somebody asks, in order.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.received = bytearray()
+        self.at_eof = False
+        self.lost = False
+        self.lost_because: Exception | None = None
+        self._loop = loop
+        self._arrival: asyncio.Future[None] | None = None
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if len(self.received) > HIGH_WATER and not self._paused and self.transport is not None:
+            self.transport.pause_reading()
+            self._paused = True
+        self._wake_up()
+
+    def eof_received(self) -> None:
+        self.at_eof = True
+        self._wake_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.at_eof = self.lost = True
+        self.lost_because = exc
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def receive(self) -> bytes:
+        """Return what has arrived, as soon as it is more than nothing; nothing at the end."""
+        while not self.received and not self.at_eof:
+            self._arrival = self._loop.create_future()
+            try:
+                await self._arrival
+            finally:
+                self._arrival = None
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return what has arrived, without waiting."""
+        data = bytes(self.received)
+        self.received.clear()
+        if self._paused and self.transport is not None and not self.lost:
+            self.transport.resume_reading()
+            self._paused = False
+        return data
+
+
+class Opener:
+    """Carries out the steps that open a connection, one stream at a time.
+
+    Args:
+        make_connection: makes the connection to a URI, before there is a stream for it.
+    """
+
+    def __init__(self, make_connection: Callable[[WebSocketURI], Any]) -> None:
+        self._make_connection = make_connection
+        self._loop = asyncio.get_running_loop()
+        self._conversation = Conversation(self._loop)
+
+    async def run(self, plan: Plan[Result]) -> Result:
+        """Run ``plan`` to its end; its stream does not survive a failure."""
+        try:
+            return await run(plan, self.perform)
+        except BaseException:
+            self.discard()
+            raise
+
+    async def perform(self, step: Step) -> Any:
+        """Carry out one step."""
+        match step:
+            case OpenTCP(arguments):
+                await create_connection(self._loop, self._converse, **arguments)
+            case OpenUnix(arguments):
+                await self._loop.create_unix_connection(self._converse, **arguments)
+            case OpenSOCKS(proxy, host, port, local_addr, arguments):
+                sock = await connect_through(proxy, host, port, local_addr)
+                try:
+                    await self._loop.create_connection(self._converse, sock=sock, **arguments)
+                except BaseException:
+                    sock.close()
+                    raise
+            case StartTLS():
+                await self._start_tls(step)
+            case Send(data):
+                self._transport.write(data)
+            case Receive():
+                return await self._conversation.receive()
+            case Handshake():
+                return await self._handshake(step)
+            case Discard():
+                self.discard()
+            case _:
+                return await perform(step)
+        return None
+
+    def discard(self) -> None:
+        """Abort the stream, if there is one."""
+        transport = self._conversation.transport
+        self._conversation = Conversation(self._loop)
+        if transport is not None:
+            transport.abort()
+
+    def _converse(self) -> Conversation:
+        return self._conversation
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        transport = self._conversation.transport
+        if transport is None:
+            raise RuntimeError("the plan has not opened a stream")
+        return transport
+
+    async def _start_tls(self, step: StartTLS) -> None:
+        conversation = self._conversation
+        transport = await self._loop.start_tls(
+            self._transport,
+            conversation,
+            step.context,
+            server_hostname=step.server_hostname,
+            **step.arguments,
+        )
+        if transport is None:
+            raise ConnectionResetError("connection was lost before the TLS handshake")
+        conversation.transport = transport
+
+    async def _handshake(self, step: Handshake) -> Any:
+        connection = self._make_connection(step.uri)
+        try:
+            self._attach(connection)
+            await connection.handshake(step.additional_headers, step.user_agent_header)
+        except BaseException:
+            # The exception knows this frame and the connection may know the exception: without
+            # the frame's reference, no cycle keeps the connection alive.
+            del connection
+            raise
+        self._conversation = Conversation(self._loop)
+        return connection
+
+    def _attach(self, connection: Any) -> None:
+        """Let ``connection`` live on the stream from now on, with all that has happened to it."""
+        conversation, transport = self._conversation, self._transport
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        if data := conversation.take():
+            connection.data_received(data)
+        if conversation.at_eof:
+            connection.eof_received()
+        if conversation.lost:
+            connection.connection_lost(conversation.lost_because)
