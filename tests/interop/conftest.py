@@ -1,4 +1,4 @@
-"""Peers, a certificate authority and the running of coroutine tests for the interoperability room."""
+"""Peers, a certificate authority, and the running of coroutine tests."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ async def test_closed_by_ropeway(peer: Peer, role: str, code: int, reason: str) 
         await ours.close(code, reason)
         assert await theirs.closed() == (code, reason)
         assert ours.state is subject.State.CLOSED
-        # aiohttp answers every close with 1000; the others repeat the code, some without the reason.
+        # aiohttp answers every close with 1000; the others repeat the code, some not the reason.
         assert ours.close_code == (1000 if peer.name == "aiohttp" else code)
 
 

@@ -49,10 +49,10 @@ LARGE: list[Message] = ["a" * 1024 * 1024, bytes(1024 * 1024), _noise.randbytes(
 
 def factory(role: str, **parameters: Any) -> Any:
     """Make the extension factory of the end under test."""
-    name = (
-        "ClientPerMessageDeflateFactory" if role == "client" else "ServerPerMessageDeflateFactory"
-    )
-    return getattr(subject.module("extensions.permessage_deflate"), name)(**parameters)
+    room = subject.module("extensions.permessage_deflate")
+    if role == "client":
+        return room.ClientPerMessageDeflateFactory(**parameters)
+    return room.ServerPerMessageDeflateFactory(**parameters)
 
 
 def willing(role: str) -> PeerOptions:

@@ -15,7 +15,7 @@ pytestmark = both_roles
 
 MIB = 1024 * 1024
 LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, MIB]
-"""Both sides of each border between the forms of a length (RFC 6455 section 5.2), and a large one."""
+"""Both sides of each border between forms of a length (RFC 6455 section 5.2), and a large one."""
 
 TEXTS = {
     "empty": "",
