@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,10 @@ class Credentials:
     @property
     def client(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.authority)
+
+    def trusting(self, other: Credentials) -> Credentials:
+        """The same certificate, among ends that trust another's authority."""
+        return replace(self, authority=other.authority)
 
 
 class Authority:

@@ -1,6 +1,6 @@
 """Proxies that others wrote, running beside the tests.
 
-HTTP CONNECT: proxy.py, and tinyproxy in C. SOCKS: tiny-proxy (4, 4a and 5), and microsocks (5) in C.
+HTTP CONNECT: proxy.py, and tinyproxy in C. SOCKS: tiny-proxy (4, 4a, 5), and microsocks (5) in C.
 """
 
 from __future__ import annotations

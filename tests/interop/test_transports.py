@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .authority import Authority
+from .authority import Authority, Credentials
 from .pairs import both_roles, every_peer, pair
-from .peers import Peer, PeerOptions
+from .peers import Peer, PeerDistrustsError, PeerOptions
 
 pytestmark = both_roles
 
@@ -37,6 +38,22 @@ async def test_tls(peer: Peer, role: str, authority: Authority) -> None:
         await theirs.close(1000, "enough")
         await ours.wait_closed()
         assert (ours.close_code, ours.close_reason) == (1000, "enough")
+
+
+@pytest.fixture(params=["wrong-name", "unknown-authority"])
+def dubious(request: pytest.FixtureRequest, authority: Authority, tmp_path: Path) -> Credentials:
+    """A certificate that no client must accept from this server."""
+    if request.param == "wrong-name":
+        return authority.issue("elsewhere.example")
+    return Authority(tmp_path).loopback.trusting(authority.loopback)
+
+
+@every_peer
+async def test_dubious_certificate_is_refused(peer: Peer, role: str, dubious: Credentials) -> None:
+    expected = ssl.SSLCertVerificationError if role == "client" else PeerDistrustsError
+    with pytest.raises(expected):
+        async with pair(peer, role, theirs=PeerOptions(tls=dubious)):
+            pass
 
 
 @every_peer

@@ -40,7 +40,7 @@ def require(name: str) -> str:
     for command in commands:
         if path := shutil.which(command):
             return path
-    unavailable(f"{name} is not installed ({remedy})")
+    return unavailable(f"{name} is not installed ({remedy})")
 
 
 def require_package(name: str) -> ModuleType:
@@ -50,7 +50,7 @@ def require_package(name: str) -> ModuleType:
     except ModuleNotFoundError as exc:
         if exc.name != name:
             raise
-    unavailable(f"{name} is not installed (pip install {DISTRIBUTIONS.get(name, name)})")
+    return unavailable(f"{name} is not installed (pip install {DISTRIBUTIONS.get(name, name)})")
 
 
 def unavailable(reason: str) -> NoReturn:

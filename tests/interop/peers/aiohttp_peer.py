@@ -15,6 +15,7 @@ from .base import (
     Message,
     Peer,
     PeerConnection,
+    PeerDistrustsError,
     PeerOptions,
     PeerRefusedError,
     Where,
@@ -103,6 +104,8 @@ class Aiohttp(Peer):
                 )
             except aiohttp.WSServerHandshakeError as exc:
                 raise PeerRefusedError(exc.status) from exc
+            except aiohttp.ClientConnectorCertificateError as exc:
+                raise PeerDistrustsError(str(exc)) from exc
             response = socket._response
             async with socket:
                 connection = AiohttpConnection(

@@ -70,6 +70,10 @@ class PeerRefusedError(Exception):
         self.status = status
 
 
+class PeerDistrustsError(Exception):
+    """The certificate of the server under test did not convince the peer."""
+
+
 class PeerConnection(abc.ABC):
     """A peer's end of an open connection."""
 

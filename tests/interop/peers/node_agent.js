@@ -59,7 +59,7 @@ class Agent {
       answer({ refused: response.statusCode });
       request.destroy();
     });
-    socket.on("error", (error) => answer({ error: String(error) }));
+    socket.on("error", (error) => answer({ error: String(error), code: error.code }));
   }
 
   serve(options, answer) {

@@ -19,6 +19,7 @@ from .base import (
     Message,
     Peer,
     PeerConnection,
+    PeerDistrustsError,
     PeerOptions,
     PeerRefusedError,
     Where,
@@ -32,6 +33,12 @@ PARAMETERS = {
     "client_no_context_takeover": "clientNoContextTakeover",
     "server_max_window_bits": "serverMaxWindowBits",
     "client_max_window_bits": "clientMaxWindowBits",
+}
+DISTRUST = {
+    "ERR_TLS_CERT_ALTNAME_INVALID",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 }
 
 
@@ -215,6 +222,8 @@ class Node(Peer):
             answer = await control.ask("connect", url=url, **arguments)
             if "refused" in answer:
                 raise PeerRefusedError(answer["refused"])
+            if answer.get("code") in DISTRUST:
+                raise PeerDistrustsError(answer["error"])
             assert "error" not in answer, answer["error"]
             connection = control.end(answer["end"])
             connection.headers = answer["headers"]

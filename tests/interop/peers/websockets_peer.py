@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from .base import (
     Peer,
     PeerClosedError,
     PeerConnection,
+    PeerDistrustsError,
     PeerOptions,
     PeerRefusedError,
     Where,
@@ -99,6 +101,8 @@ class Websockets(Peer):
             connection = await opening
         except InvalidStatus as exc:
             raise PeerRefusedError(exc.response.status_code) from exc
+        except ssl.SSLCertVerificationError as exc:
+            raise PeerDistrustsError(str(exc)) from exc
         async with connection:
             yield WebsocketsConnection(connection)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from .base import (
     Message,
     Peer,
     PeerConnection,
+    PeerDistrustsError,
     PeerOptions,
     PeerRefusedError,
     Where,
@@ -191,7 +193,12 @@ class Wsproto(Peer):
             reader, writer = await asyncio.open_unix_connection(where.unix)
         else:
             parts = urlsplit(where.url)
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=context)
+            try:
+                reader, writer = await asyncio.open_connection(
+                    parts.hostname, parts.port, ssl=context
+                )
+            except ssl.SSLCertVerificationError as exc:
+                raise PeerDistrustsError(str(exc)) from exc
         try:
             connection = WsprotoConnection(ConnectionType.CLIENT, reader, writer)
             await connection.open_client(where, options)
