@@ -1,0 +1,66 @@
+"""The ``ropeway`` command: one module here for each of its commands.
+
+A command is a module with two functions, ``add_parser(commands)``, which describes it, and
+``execute(options)``, which runs it and returns the exit code. What it needs from the rest of the
+package it imports when it runs: ``ropeway --help`` loads no event library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Callable
+
+from .. import __version__, build
+from . import run
+
+__all__ = ["main"]
+
+COMMANDS = (run,)
+
+EPILOG = """\
+examples:
+  ropeway run app.py --port 8000    run a program written for websockets on ropeway
+  ropeway run -m pytest tests       the same for a module
+  ropeway run --help                what exactly that does
+  python -m ropeway.demo            a room with a page, and you in it
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments, without the name of the program; those of the process if None.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: for ``--help``, ``--version`` and mistakes in the arguments (code 2), and
+            whatever a program that is run raises.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    execute: Callable[[argparse.Namespace], int] | None = options.execute
+    if execute is None:
+        parser.print_help()
+        return 2
+    return execute(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ropeway",
+        description="WebSockets for Python: a client and a server with the API of websockets.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    version = f"ropeway {__version__} ({build} build, {python})"
+    parser.add_argument("--version", action="version", version=version)
+    parser.set_defaults(execute=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
