@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +39,11 @@ def socket_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where to make a Unix socket; such a path must be short."""
     path: Path = tmp_path_factory.mktemp("s") / "s"
     return str(path)
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port on which nobody listens, and nobody else can while the test runs."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..support.subject import NAME, module
+import pytest
+
+from ..support.subject import NAME, ORACLE, module
 
 exceptions = module("exceptions")
 Headers = module("datastructures").Headers
@@ -15,3 +17,7 @@ extensions_base = module("extensions.base")
 
 CLIENT_LOG = f"{NAME}.client"
 SERVER_LOG = f"{NAME}.server"
+
+oracle_mishap = pytest.mark.xfail(
+    ORACLE, reason="websockets 17.4 leaves an exception unhandled on the loop here", strict=False
+)

@@ -183,10 +183,8 @@ async def silence(exchange: Exchange) -> None:
 def response(status: str, *lines: str, body: bytes = b"", length: bool = True) -> bytes:
     """Build a response; ``status`` is code and reason."""
     fields = [*lines, f"Content-Length: {len(body)}"] if length else [*lines]
-    return (
-        f"HTTP/1.1 {status}\r\n{''.join(f'{line}{chr(13)}{chr(10)}' for line in fields)}\r\n".encode()
-        + body
-    )
+    head = "".join(f"{line}\r\n" for line in [f"HTTP/1.1 {status}", *fields, ""])
+    return head.encode() + body
 
 
 # A client by hand
@@ -198,7 +196,10 @@ def request(
     without: Iterable[str] = (),
     **changed: str,
 ) -> bytes:
-    """Build a handshake request; keywords change fields (``sec_websocket_key``), ``extra`` are lines."""
+    """Build a handshake request.
+
+    ``changed`` are fields (``sec_websocket_key="..."``), ``extra`` are whole lines.
+    """
     fields = {
         "host": "127.0.0.1",
         "upgrade": "websocket",

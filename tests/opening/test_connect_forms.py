@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from ..support.endpoints import listen, until
 from ..support.rawpeer import RawPeer
-from ..support.endpoints import listen
 from ..support.subject import ClientConnection, State, connect
 from .names import CLIENT_LOG, exceptions
 from .peers import Exchange, accepting, raw_server, response, silence
@@ -92,8 +92,7 @@ async def test_without_a_time_limit_a_slow_server_is_waited_for() -> None:
 
     async with raw_server(slow) as server:
         connecting = asyncio.ensure_future(opened(server.uri(), open_timeout=None))
-        while not server.requests:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(server.requests))
         assert not connecting.done()
         release.set()
         connection = await connecting
@@ -116,8 +115,7 @@ async def test_cancelling_the_opening_ends_its_tcp_connection() -> None:
 
     async with raw_server(watching) as server:
         connecting = asyncio.ensure_future(opened(server.uri()))
-        while not server.requests:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(server.requests))
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connecting

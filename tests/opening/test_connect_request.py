@@ -76,8 +76,10 @@ HEADERS: list[tuple[str, dict[str, Any], list[tuple[str, list[str]]]]] = [
             (
                 "Sec-WebSocket-Extensions",
                 [
-                    "permessage-deflate; server_no_context_takeover; "
-                    "client_no_context_takeover; client_max_window_bits=11"
+                    (
+                        "permessage-deflate; server_no_context_takeover; "
+                        "client_no_context_takeover; client_max_window_bits=11"
+                    )
                 ],
             )
         ],

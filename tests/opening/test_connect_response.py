@@ -145,8 +145,10 @@ BAD: list[tuple[str, Answer, str, str]] = [
         "deflate-with-a-bad-parameter",
         switching("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7"),
         "NegotiationError",
-        "Unsupported extension: name = permessage-deflate, "
-        "params = [('server_max_window_bits', '7')]",
+        (
+            "Unsupported extension: name = permessage-deflate, "
+            "params = [('server_max_window_bits', '7')]"
+        ),
     ),
     (
         "extension-syntax",
@@ -491,7 +493,10 @@ FRAMES = (
 
 
 async def received_after(cuts: Callable[[bytes], list[bytes]]) -> tuple[list[Any], Any, bytes]:
-    """Cut response and frames into packets; return messages, connection, and the bytes sent back."""
+    """Cut response and frames into packets.
+
+    Return the messages, the connection, and the bytes that the client sent back.
+    """
     back = b""
 
     async def script(exchange: Exchange) -> None:
@@ -537,7 +542,8 @@ async def test_frames_in_the_last_packet_before_the_end_of_the_stream() -> None:
 
 REFUSALS = [
     response("403 Forbidden", body=b"go away"),
-    b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngo a\r\n3;x\r\nway\r\n0\r\nT: 1\r\n\r\n",
+    response("403 Forbidden", "Transfer-Encoding: chunked", length=False)
+    + b"4\r\ngo a\r\n3;x\r\nway\r\n0\r\nT: 1\r\n\r\n",
     b"HTTP/1.1 403 No\r\n\r\ngo away",
 ]
 

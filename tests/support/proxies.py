@@ -1,8 +1,9 @@
 """Real proxies on loopback for tests: HTTP CONNECT, SOCKS4/4a and SOCKS5, over TCP or TLS.
 
 Each one speaks its protocol to the client, records what it was asked in ``asked``, opens the tunnel
-and copies bytes both ways until one side ends. ``route`` replaces the destination, so that a test can ask
-for a host name that only the proxy knows. They hold to the happy path and to the refusals that tests need.
+and copies bytes both ways until one side ends. ``route`` replaces the destination, so that a test
+can ask for a host name that only the proxy knows. They hold to the happy path and to the refusals
+that tests need.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import contextlib
 import ipaddress
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -31,8 +32,6 @@ class Asked:
     credentials: tuple[str, str] | None = None
     request_line: str = ""
     headers: list[tuple[str, str]] = field(default_factory=list)
-    sni: str | None = None
-    """Server name in the client's TLS greeting, when it speaks TLS with the proxy itself."""
     peer: Address | None = None
 
     @property
@@ -76,15 +75,19 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
+        # A connection that the kernel has accepted may still be on its way through the loop.
+        for _ in range(5):
+            await asyncio.sleep(0)
         self.break_tunnels()
         if self._tunnels:
             await asyncio.wait(self._tunnels)
+        await asyncio.sleep(0)
 
     def uri(self, scheme: str | None = None, user_info: str = "", host: str = "127.0.0.1") -> str:
         """Return the address of the proxy as a user would write it."""
@@ -106,11 +109,13 @@ class Proxy:
         """Tell the client that its tunnel is open."""
         raise NotImplementedError
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tunnels.add(task)
+        task.add_done_callback(self._tunnels.discard)
         self._writers.add(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = Asked(peer=writer.get_extra_info("peername")[:2])
         self.asked.append(asked)
         try:
@@ -119,10 +124,9 @@ class Proxy:
                 if not self.hang_up:
                     await self._tunnel(reader, writer, asked)
         finally:
-            self._tunnels.discard(task)
             self._writers.discard(writer)
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
-                writer.close()
+            writer.close()
+            with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
     async def _tunnel(
@@ -325,6 +329,3 @@ def record_server_name(context: ssl.SSLContext, names: list[str | None]) -> Call
 
     context.sni_callback = note
     return note
-
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
