@@ -13,8 +13,9 @@ from .._opening import redirects
 from .._opening.connecting import connect_plan
 from .._opening.options import ConnectOptions, modernize
 from .._opening.reconnecting import Reconnecting
+from .._opening.requesting import prepare_request
 from ..client import ClientProtocol
-from ..datastructures import Headers, HeadersLike
+from ..datastructures import HeadersLike
 from ..extensions.base import ClientExtensionFactory
 from ..http11 import USER_AGENT
 from ..typing import LoggerLike, Origin, PathLike, Subprotocol
@@ -76,15 +77,8 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: when the server refuses or does not make sense.
         """
-        request = self.protocol.connect()
-        if user_agent_header is not None:
-            request.headers["User-Agent"] = user_agent_header
-        if additional_headers is not None:
-            request.headers = with_callers_headers(request.headers, Headers(additional_headers))
-            # Programs that repeat a browser's request bring its key: the answer proves that one.
-            self.protocol.key = request.headers["Sec-WebSocket-Key"]
-        self.request = request
-        self.protocol.send_request(request)
+        self.request = prepare_request(self.protocol, additional_headers, user_agent_header)
+        self.protocol.send_request(self.request)
         self._flush()
         await self._wait_opening()
         if self.protocol.handshake_exc is not None:
@@ -93,24 +87,6 @@ class ClientConnection(Connection):
             finally:
                 # The protocol keeps the exception, which keeps this frame: end the cycle here.
                 del self
-
-
-def with_callers_headers(ours: Headers, callers: Headers) -> Headers:
-    """Return ``ours`` with those of the caller in their place, and the caller's others after."""
-    merged = Headers()
-    placed = set()
-    for name, value in ours.raw_items():
-        key = name.lower()
-        if name not in callers:
-            merged[name] = value
-        elif key not in placed:
-            placed.add(key)
-            for value in callers.get_all(name):
-                merged[name] = value
-    for name, value in callers.raw_items():
-        if name.lower() not in placed:
-            merged[name] = value
-    return merged
 
 
 class connect:  # noqa: N801 - it is called like a function
