@@ -121,7 +121,7 @@ def test_a_conversation(run: Run[Any]) -> None:
         yield Discard()
         return data
 
-    async def main() -> bytes:
+    async def main() -> Any:
         async with listening(echoing) as where:
             return await play(plan(where))
 
@@ -137,7 +137,7 @@ def test_a_unix_socket(run: Run[Any], tmp_path: Any) -> None:
         yield Discard()
         return data
 
-    async def main() -> bytes:
+    async def main() -> Any:
         def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"hello")
             writer.close()
@@ -159,7 +159,7 @@ def test_the_end_of_a_stream_is_no_bytes_again_and_again(run: Run[Any]) -> None:
         writer.close()
         await writer.wait_closed()
 
-    async def main() -> list[bytes]:
+    async def main() -> Any:
         async with listening(bye) as where:
             return await play(plan(where))
 
@@ -209,7 +209,7 @@ def test_tls_on_an_open_stream(run: Run[Any], tls: TLS, layers: int) -> None:
             writer.write(await reader.readexactly(6))
             await reader.read()
 
-    async def main() -> bytes:
+    async def main() -> Any:
         async with listening(peer) as where:
             return await play(plan(where))
 
@@ -241,7 +241,7 @@ def test_a_connection_takes_over_with_all_that_has_happened(run: Run[Any]) -> No
         yield Call(lambda: happened)
         return (yield Handshake(URI, {"X": "y"}, "agent"))
 
-    async def main(early: str) -> list[Any]:
+    async def main(early: str) -> Any:
         hello, proceed = asyncio.Event(), asyncio.Event()
 
         async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -324,7 +324,7 @@ def test_a_plan_may_go_on_with_another_stream(run: Run[Any]) -> None:
         yield Discard()
         return data
 
-    async def main() -> bytes:
+    async def main() -> Any:
         async with listening(echoing) as where:
             return await play(plan(where))
 
@@ -339,7 +339,7 @@ def test_exceptions_of_steps_go_into_the_plan(run: Run[Any]) -> None:
             return "caught"
         return "not caught"
 
-    async def main() -> str:
+    async def main() -> Any:
         return await running(plan())
 
     assert run(main()) == "caught"
@@ -358,7 +358,7 @@ def test_calls_are_awaited_when_they_can_be(run: Run[Any]) -> None:
         yield Sleep(0)
         return [(yield Call(later, (1,))), (yield Call(abs, (-2,)))]
 
-    async def main() -> list[int]:
+    async def main() -> Any:
         return await running(plan())
 
     assert run(main()) == [1, 2]
