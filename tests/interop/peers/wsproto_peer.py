@@ -42,9 +42,12 @@ class WsprotoConnection(PeerConnection):
         self._mailbox = Mailbox()
         self._pieces: list[Any] = []
         self.target = ""
+        self.headers: dict[str, str] = {}
         self.subprotocol = None
         self.received = 0
         """Bytes read from the wire since the handshake."""
+        self.pings: asyncio.Queue[bytes] = asyncio.Queue()
+        """Payloads of the pings received."""
 
     async def write(self, event: events.Event) -> None:
         self._writer.write(self._protocol.send(event))
@@ -75,6 +78,9 @@ class WsprotoConnection(PeerConnection):
             raise PeerRefusedError(first.status_code)
         assert isinstance(first, events.AcceptConnection), first
         self._accepted(first.extra_headers, first.subprotocol, received[1:])
+        if first.extensions:
+            # wsproto keeps this header to itself.
+            self.headers["sec-websocket-extensions"] = first.extensions[0].name
 
     async def open_server(self, options: PeerOptions) -> bool:
         received: list[events.Event] = []
@@ -140,6 +146,7 @@ class WsprotoConnection(PeerConnection):
                     self._mailbox.message(empty.join(self._pieces))
                     self._pieces.clear()
             case events.Ping():
+                self.pings.put_nowait(bytes(event.payload))
                 await self.write(event.response())
             case events.Pong():
                 self._mailbox.pong(bytes(event.payload))
