@@ -155,6 +155,7 @@ class Protocol(Engine):
         if self.closing.eof_received:
             raise EOFError("stream ended")
         self.receive(data, 0, len(data), self.now)
+        self.keep_rest()
 
     def receive_eof(self) -> None:
         """Take the end of the stream from the network; calling it again does nothing.

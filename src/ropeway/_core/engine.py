@@ -6,8 +6,6 @@ Nothing here waits or looks at a clock. Drivers set an inbox and use ``receive()
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..exceptions import PayloadTooBig, ProtocolError, TooManyFragments
 from ..extensions import Extension
 from ..frames import Close, CloseCode, Frame, Opcode
@@ -34,6 +32,7 @@ from .states import (
     Side,
     State,
 )
+from .stats import Stats
 from .writer import Writer, contiguous
 
 Event = Request | Response | Frame
@@ -142,10 +141,10 @@ class Engine:
     # Bytes in
 
     def receive(self, data: bytes | bytearray, start: int, end: int, now: float) -> None:
-        """Take ``data[start:end]`` from the network; ``data`` may be changed afterwards.
+        """Take ``data[start:end]`` from the network; ``now`` is the driver's clock, in seconds.
 
-        Where ``stopped`` is set afterwards, deliver messages and call :meth:`resume` before giving
-        more. ``now`` is the driver's clock, in seconds.
+        Where ``stopped`` is set afterwards, deliver messages and call :meth:`resume`. In the end,
+        before ``data`` changes or more comes, call :meth:`keep_rest`.
         """
         self.now = self.last_received = now
         if self.discarding:
@@ -202,8 +201,18 @@ class Engine:
         if self.discarding:
             self.stopped = False
             reader.discard()
-        else:
-            reader.keep_rest()
+
+    def keep_rest(self) -> None:
+        """Let go of the buffer that was received from."""
+        self.reader.keep_rest()
+
+    def can_resume(self) -> bool:
+        """Tell whether :meth:`resume` would get anywhere now."""
+        if not self.stopped or self._state is CONNECTING:
+            return False
+        if self._held_close or self._failure is not None or self._state is not OPEN:
+            return True
+        return self.inbox is None or self.inbox.has_room()
 
     def receive_end(self) -> None:
         """Take the end of the stream from the network; calling it again does nothing."""
@@ -442,25 +451,25 @@ class Engine:
             self.open_deadline = None
             self._opening_expired()
 
-    def counters(self) -> dict[str, Any]:
-        """Give what was counted so far; the driver makes it a snapshot for users."""
+    def stats(self) -> Stats:
+        """Take a snapshot of the counters."""
         reader, writer = self.reader, self.writer
-        return {
-            "frames_received": reader.frames_received,
-            "frames_sent": writer.frames_sent,
-            "messages_received": reader.messages_received,
-            "messages_sent": writer.messages_sent,
-            "bytes_received": reader.bytes_received,
-            "bytes_sent": writer.bytes_sent,
-            "payload_bytes_received": reader.payload_bytes_received,
-            "payload_bytes_sent": writer.payload_bytes_sent,
-            "pings_received": self.pings_received,
-            "pings_sent": self.pings_sent,
-            "pongs_received": self.pongs_received,
-            "pongs_sent": self.pongs_sent,
-            "compression_ratio_received": _ratio(reader.deflated_bytes, reader.inflated_bytes),
-            "compression_ratio_sent": _ratio(writer.deflated_bytes, writer.inflated_bytes),
-        }
+        return Stats(
+            frames_received=reader.frames_received,
+            frames_sent=writer.frames_sent,
+            messages_received=reader.messages_received,
+            messages_sent=writer.messages_sent,
+            bytes_received=reader.bytes_received,
+            bytes_sent=writer.bytes_sent,
+            payload_bytes_received=reader.payload_bytes_received,
+            payload_bytes_sent=writer.payload_bytes_sent,
+            pings_received=self.pings_received,
+            pings_sent=self.pings_sent,
+            pongs_received=self.pongs_received,
+            pongs_sent=self.pongs_sent,
+            compression_ratio_received=_ratio(reader.deflated_bytes, reader.inflated_bytes),
+            compression_ratio_sent=_ratio(writer.deflated_bytes, writer.inflated_bytes),
+        )
 
 
 def _ratio(deflated: int, inflated: int) -> float | None:

@@ -52,6 +52,7 @@ class Reader:
         self.allowed_rsv = 0
 
         self.buffer: bytes | bytearray = b""
+        self.borrowed = False
         self.pos = 0
         self.end = 0
 
@@ -97,24 +98,26 @@ class Reader:
     def feed(self, data: bytes | bytearray, start: int, end: int) -> None:
         """Give bytes to parse; ``data`` must not change until ``keep_rest()``."""
         self.bytes_received += end - start
-        if self.pos < self.end:
-            self.buffer = bytes(self.buffer[self.pos : self.end]) + bytes(data[start:end])
-            self.pos = 0
-            self.end = len(self.buffer)
-        else:
+        self.borrowed = self.pos == self.end
+        if self.borrowed:
             self.buffer = data
             self.pos = start
             self.end = end
+        else:
+            self.buffer = bytes(self.buffer[self.pos : self.end]) + bytes(data[start:end])
+            self.pos = 0
+            self.end = len(self.buffer)
 
     def keep_rest(self) -> None:
         """Let go of the buffer given to ``feed()``, keeping a copy of what is unread."""
-        if self.pos < self.end:
+        if self.pos == self.end:
+            self.buffer = b""
+            self.pos = self.end = 0
+        elif self.borrowed:
             self.buffer = bytes(self.buffer[self.pos : self.end])
             self.end -= self.pos
-        else:
-            self.buffer = b""
-            self.end = 0
-        self.pos = 0
+            self.pos = 0
+        self.borrowed = False
 
     def discard(self) -> None:
         """Drop what is unread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._wire import frame_bytes
+from .._wire import frame_bytes, utf8_rest
 from ..exceptions import ProtocolError
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
@@ -11,6 +11,7 @@ from ..typing import BytesLike
 from .masking import next_key
 
 CONT = 0
+TEXT = 1
 FIRST_CONTROL_OPCODE = 8
 FIN = 0x80
 RSV1 = 0x40
@@ -32,6 +33,8 @@ class Writer:
         self.extensions: list[Extension] | None = None
         self.in_message = False
         self.compressing = False
+        self.is_text = False
+        self.text_pending = b""
 
         self.frames_sent = 0
         self.messages_sent = 0
@@ -69,6 +72,7 @@ class Writer:
 
         Raises:
             ProtocolError: when the frame would break the order of fragments (5.4).
+            UnicodeDecodeError: when bytes that are sent as text aren't UTF-8 (5.6).
 
         """
         if opcode == CONT:
@@ -78,6 +82,10 @@ class Writer:
             raise ProtocolError("expected a continuation frame")
         if not isinstance(payload, str):
             payload = contiguous(payload)
+            if opcode == TEXT or (opcode == CONT and self.is_text):
+                self._check_text(payload, fin)
+        if opcode != CONT:
+            self.is_text = opcode == TEXT
         if self.deflate is not None:
             self._write_deflated(opcode, payload, fin, compress)
         elif self.extensions is not None:
@@ -102,6 +110,12 @@ class Writer:
         self.output = []
         self.size = 0
         return output
+
+    def _check_text(self, payload: BytesLike, fin: bool) -> None:
+        pending = utf8_rest(self.text_pending, bytes(payload))
+        if fin and pending:
+            pending.decode()  # raises: the message ends inside a character
+        self.text_pending = pending
 
     def _write_deflated(
         self, opcode: int, payload: str | BytesLike, fin: bool, compress: bool | None

@@ -1,0 +1,65 @@
+"""How a server answers a handshake request, as a plan."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable
+from typing import Any
+
+from ..http11 import Request, Response
+from ..protocol import State
+from ..server import SEE_LOG
+from .options import ServeOptions
+from .steps import Call, Plan
+
+
+def accept_plan(
+    connection: Any, options: ServeOptions, turned_away_because: Callable[[], str | None]
+) -> Plan[Response | None]:
+    """Make the response to ``connection.request``.
+
+    Args:
+        connection: driver's server connection, with the request in it.
+        options: what the caller of serve() said.
+        turned_away_because: why new connections get a 503 just now; None when they don't. Asked
+            last, and in the same breath as the response is sent.
+
+    Returns:
+        The response to send; None when the client has gone meanwhile.
+
+    """
+    request: Request = connection.request
+    response = yield from _ask(connection, options.process_request, "process_request", request)
+    if response is None:
+        response = connection.protocol.accept(request)
+    if options.server_header is not None:
+        response.headers.pop("Server", None)
+        response.headers["Server"] = options.server_header
+    replaced = yield from _ask(
+        connection, options.process_response, "process_response", request, response
+    )
+    if replaced is not None:
+        response = replaced
+    reason = turned_away_because()
+    if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS and reason is not None:
+        response = connection.protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, reason)
+    return response if connection.protocol.state is State.CONNECTING else None
+
+
+def _ask(
+    connection: Any, callback: Callable[..., Any] | None, name: str, *arguments: Any
+) -> Plan[Response | None]:
+    """Call a callback of the user, whose errors are a 500 for the client and a line in the log."""
+    if callback is None:
+        return None
+    try:
+        response = yield Call(callback, (connection, *arguments))
+    except Exception as exc:
+        connection.logger.error("%s failed", name, exc_info=True)
+        connection.protocol.handshake_exc = exc.with_traceback(None)
+        return connection.protocol.reject(  # type: ignore[no-any-return]
+            http.HTTPStatus.INTERNAL_SERVER_ERROR, SEE_LOG
+        )
+    if response is not None and not isinstance(response, Response):
+        raise TypeError(f"{name} returned {response!r}, neither a Response nor None")
+    return response

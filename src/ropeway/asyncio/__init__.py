@@ -1,0 +1,1 @@
+"""The driver for asyncio, on any of its loops."""

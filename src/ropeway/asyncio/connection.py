@@ -1,0 +1,505 @@
+"""A connection on asyncio: what its users call."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+import warnings
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+from .._core.inbox import MessageStream
+from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN, State
+from .._core.stats import Stats
+from ..exceptions import ConcurrencyError, ConnectionClosedOK
+from ..frames import CloseCode
+from ..protocol import Protocol
+from ..typing import BytesLike, Data, DataLike, Subprotocol
+from . import json
+from .link import Link
+
+__all__ = ["Connection"]
+
+
+class Connection(Link):
+    """A WebSocket connection on asyncio, client's or server's.
+
+    One task may receive and any number may send at the same time. Iterating gives messages until
+    the connection is closed.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | None | tuple[int | None, int | None] = 16,
+        write_limit: int | tuple[int, int | None] = 2**15,
+    ) -> None:
+        """Make a connection; the transport comes with ``connection_made()``.
+
+        Args:
+            protocol: sans-I/O connection.
+            ping_interval: seconds between keepalive pings; None for no keepalive.
+            ping_timeout: seconds of silence after a ping that fail the connection; None for never.
+            close_timeout: seconds that the closing handshake may take; None for any.
+            max_queue: high water mark of the receive queue, in frames, or a pair of marks.
+            write_limit: high water mark of the write buffer, in bytes, or a pair of marks.
+
+        """
+        super().__init__(
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+            write_limit=write_limit,
+        )
+        self._receiving = False
+        self._fragmenting: asyncio.Future[None] | None = None
+
+    # Attributes
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Unique identifier of the connection, for logs."""
+        return self.protocol.id
+
+    @property
+    def local_address(self) -> Any:
+        """Our address, as :meth:`socket.socket.getsockname` gives it."""
+        return self.transport.get_extra_info("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's address, as :meth:`socket.socket.getpeername` gives it."""
+        return self.transport.get_extra_info("peername")
+
+    @property
+    def state(self) -> State:
+        """State of the connection; rather than look at it, handle ConnectionClosed."""
+        return self.protocol.state
+
+    @property
+    def subprotocol(self) -> Subprotocol | None:
+        """Subprotocol that was negotiated, if any."""
+        return self.protocol.subprotocol
+
+    @property
+    def close_code(self) -> int | None:
+        """Close code from the peer; 1006 without one; None until the connection is closed."""
+        return self.protocol.close_code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason from the peer; empty without one; None until the connection is closed."""
+        return self.protocol.close_reason
+
+    @property
+    def latency(self) -> float:
+        """Latest measured round-trip time, in seconds; 0.0 before the first measurement."""
+        return self.protocol.keepalive.latency
+
+    @property
+    def stats(self) -> Stats:
+        """Snapshot of what was counted on this connection; counting is free."""
+        return self.protocol.stats()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is closed; deprecated, use ``state``."""
+        _warn("connection.closed is deprecated; use connection.state is State.CLOSED")
+        return self.protocol.state is State.CLOSED
+
+    @property
+    def open(self) -> bool:
+        """Whether the connection is open; deprecated, use ``state``."""
+        _warn("connection.open is deprecated; use connection.state is State.OPEN")
+        return self.protocol.state is State.OPEN
+
+    # Context and iteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        code = CloseCode.NORMAL_CLOSURE if exc_type is None else CloseCode.INTERNAL_ERROR
+        await self.close(code)
+
+    def __aiter__(self) -> AsyncIterator[Data]:
+        """Give messages until the connection is closed.
+
+        The iterator raises ConnectionClosedError when the connection is closed with an error.
+        """
+        return _Messages(self)
+
+    # Receiving
+
+    @overload
+    async def recv(self, decode: Literal[True], *, timeout: float | None = None) -> str: ...
+
+    @overload
+    async def recv(self, decode: Literal[False], *, timeout: float | None = None) -> bytes: ...
+
+    @overload
+    async def recv(self, decode: bool | None = None, *, timeout: float | None = None) -> Data: ...
+
+    async def recv(self, decode: bool | None = None, *, timeout: float | None = None) -> Data:
+        """Receive the next message.
+
+        Cancelling it is safe: the message stays for the next call. Messages that came before the
+        connection was closed can still be received.
+
+        Args:
+            decode: True gives str, False gives bytes, whatever the message is; None gives str for
+                a text message and bytes for a binary one.
+            timeout: seconds to wait; None for any time.
+
+        Returns:
+            The message.
+
+        Raises:
+            ConnectionClosed: when the connection is closed and no message is left.
+            TimeoutError: when no message came in time; none is lost.
+            ConcurrencyError: when another task is receiving.
+
+        """
+        if self._receiving:
+            raise ConcurrencyError(
+                "cannot call recv while another coroutine is already running recv or recv_streaming"
+            )
+        inbox = self._inbox
+        if not inbox.is_ready():
+            self._receiving = True
+            try:
+                if timeout is None:
+                    await self._wait_receivable(inbox.is_ready)
+                else:
+                    async with asyncio.timeout(timeout):
+                        await self._wait_receivable(inbox.is_ready)
+            finally:
+                self._receiving = False
+        try:
+            message = inbox.take(decode)
+        except UnicodeDecodeError as exc:
+            await self._fail_decoding(exc)
+        self._after_taking()
+        return message
+
+    async def recv_json(self, *, timeout: float | None = None) -> Any:
+        """Receive the next message and parse it as JSON.
+
+        Args:
+            timeout: seconds to wait; None for any time.
+
+        Returns:
+            What the JSON says.
+
+        Raises:
+            ValueError: when the message isn't JSON; the connection stays open.
+            ConnectionClosed: as :meth:`recv`.
+            TimeoutError: as :meth:`recv`.
+            ConcurrencyError: as :meth:`recv`.
+
+        """
+        return json.loads(await self.recv(timeout=timeout))
+
+    @overload
+    def recv_streaming(self, decode: Literal[True]) -> AsyncIterator[str]: ...
+
+    @overload
+    def recv_streaming(self, decode: Literal[False]) -> AsyncIterator[bytes]: ...
+
+    @overload
+    def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
+
+    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
+        """Receive the next message fragment by fragment.
+
+        The iterator must be exhausted; until then, nothing else can be received. When fragments
+        arrive much faster than they are taken, several may come as one.
+
+        Args:
+            decode: True gives str, False gives bytes; None goes by the kind of message.
+
+        Yields:
+            The fragments, as they arrive.
+
+        Raises:
+            ConnectionClosed: when the connection is closed before the message is complete.
+            ConcurrencyError: when another task is receiving.
+
+        """
+        if self._receiving:
+            raise ConcurrencyError(
+                "cannot call recv_streaming while another coroutine "
+                "is already running recv or recv_streaming"
+            )
+        self._receiving = True
+        stream = self._stream = MessageStream(self._inbox, decode)
+        try:
+            while not stream.finished:
+                await self._wait_receivable(stream.is_ready)
+                try:
+                    fragment = stream.take()
+                except UnicodeDecodeError as exc:
+                    await self._fail_decoding(exc)
+                self._after_taking()
+                yield fragment
+        finally:
+            self._stream = None
+            # A message that is half taken can't be received any more.
+            self._receiving = stream.started and not stream.finished
+
+    async def _fail_decoding(self, exc: UnicodeDecodeError) -> Any:
+        """Fail the connection over a binary message that was to be text."""
+        self._note(exc)
+        if self.protocol.state is OPEN:
+            reason = f"{exc.reason} at position {exc.start}"
+            self.protocol.fail(CloseCode.INVALID_DATA, reason)
+        self._deliver()
+        await self._raise_closed()
+
+    # Sending
+
+    async def send(
+        self,
+        message: DataLike | Iterable[DataLike] | AsyncIterable[DataLike],
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Send a message; returns once it is in the write buffer, with room left.
+
+        Rather than cancel it, close the connection: in a fragmented message, cancelling fails the
+        connection, since half a message can't be taken back.
+
+        Args:
+            message: str for a text message, bytes-like for a binary one; an iterable of either, or
+                an asynchronous one, sends each item as a fragment of one message.
+            text: True sends bytes as text, False sends str as binary.
+            compress: True or False decides for this message; None compresses from
+                ``compression_threshold`` bytes on.
+
+        Raises:
+            ConnectionClosed: when the connection is closed.
+            TypeError: when the message is of another type.
+            UnicodeError: when what is sent as text can't be UTF-8.
+
+        """
+        while self._fragmenting is not None:
+            await asyncio.shield(self._fragmenting)
+        if isinstance(message, str):
+            opcode = OP_BINARY if text is False else OP_TEXT
+        elif isinstance(message, BytesLike):
+            opcode = OP_TEXT if text is True else OP_BINARY
+        elif isinstance(message, Mapping):
+            raise TypeError("data is a dict-like object")
+        elif isinstance(message, Iterable):
+            await self._send_fragments(_Asynchronous(message), text, compress)
+            return
+        elif isinstance(message, AsyncIterable):
+            await self._send_fragments(aiter(message), text, compress)
+            return
+        else:
+            raise TypeError("data must be str, bytes, iterable, or async iterable")
+        await self._send_frame(opcode, message, True, compress)
+
+    async def send_json(self, value: Any, *, compress: bool | None = None) -> None:
+        """Send a value as JSON, in a text message.
+
+        Args:
+            value: what :func:`json.dumps` takes, or orjson where it is installed.
+            compress: as in :meth:`send`.
+
+        Raises:
+            TypeError: when the value can't be JSON.
+            ConnectionClosed: when the connection is closed.
+
+        """
+        await self.send(json.dumps(value), text=True, compress=compress)
+
+    async def _send_frame(
+        self, opcode: int, payload: DataLike, fin: bool, compress: bool | None
+    ) -> None:
+        if self.protocol.state is not OPEN:
+            await self._raise_closed()
+        self.protocol.send_data(opcode, payload, fin, compress)
+        self._send_output()
+        if self._write_paused:
+            await self._drain()
+
+    async def _send_fragments(
+        self,
+        fragments: AsyncIterator[DataLike],
+        text: bool | None,
+        compress: bool | None,
+    ) -> None:
+        try:
+            fragment = await anext(fragments)
+        except StopAsyncIteration:
+            return
+        self._fragmenting = self.loop.create_future()
+        try:
+            is_str = isinstance(fragment, str)
+            if not is_str and not isinstance(fragment, BytesLike):
+                raise TypeError("iterable must contain bytes or str")
+            opcode = OP_TEXT if (is_str if text is None else text) else OP_BINARY
+            await self._send_frame(opcode, fragment, False, compress)
+            async for fragment in fragments:
+                if not isinstance(fragment, str if is_str else BytesLike):
+                    raise TypeError("iterable must contain uniform types")
+                await self._send_frame(OP_CONT, fragment, False, compress)
+            # Only now is it known that the fragment before was the last.
+            await self._send_frame(OP_CONT, b"", True, compress)
+        except BaseException:
+            # Half a message can't be completed or taken back.
+            if self.protocol.state is OPEN:
+                self.protocol.fail(CloseCode.INTERNAL_ERROR, "error in fragmented message")
+                self._deliver()
+            raise
+        finally:
+            self._fragmenting.set_result(None)
+            self._fragmenting = None
+
+    # Closing
+
+    async def close(
+        self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = ""
+    ) -> None:
+        """Close the connection and wait until it is over; does nothing when it is closed.
+
+        Args:
+            code: close code (RFC 6455 section 7.4).
+            reason: why, at most 123 bytes of UTF-8.
+
+        Raises:
+            ProtocolError: when the code is invalid or the reason too long.
+
+        """
+        if self.protocol.state is OPEN:
+            if self._fragmenting is not None:
+                self.protocol.fail(CloseCode.INTERNAL_ERROR, "close during fragmented message")
+            else:
+                self.protocol.send_close(code, reason)
+            self._deliver()
+        await self._wait_lost()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed, whoever closes it."""
+        await self._wait_lost()
+
+    def abort(self) -> None:
+        """Drop the connection at once, without a closing handshake; unsent data is lost."""
+        self.transport.abort()
+
+    # Pings
+
+    async def ping(
+        self, data: DataLike | None = None, *, ack_on_close: bool = False
+    ) -> Awaitable[float]:
+        """Send a ping (RFC 6455 section 5.5.2).
+
+        Args:
+            data: payload, at most 125 bytes; None for four random bytes.
+            ack_on_close: when the connection is closed first, complete with NaN instead of raising
+                ConnectionClosed.
+
+        Returns:
+            An awaitable that gives the round-trip time in seconds, once the pong is there. It need
+            not be awaited.
+
+        Raises:
+            ConnectionClosed: when the connection is closed.
+            ConcurrencyError: when a ping with the same payload still waits for its pong.
+            ProtocolError: when the payload is too long.
+
+        """
+        payload = None if data is None else _control_payload(data)
+        if self.protocol.state is not OPEN:
+            await self._raise_closed()
+        keepalive = self.protocol.keepalive
+        waiter: asyncio.Future[float] = self.loop.create_future()
+        payload = keepalive.add(payload, (waiter, ack_on_close), monotonic())
+        try:
+            self.protocol.send_ping(payload)
+        except Exception:
+            del keepalive.pings[payload]
+            raise
+        self._send_output()
+        if self._write_paused:
+            await self._drain()
+        return waiter
+
+    async def pong(self, data: DataLike = b"") -> None:
+        """Send a pong that no ping asked for (RFC 6455 section 5.5.3).
+
+        Args:
+            data: payload, at most 125 bytes.
+
+        Raises:
+            ConnectionClosed: when the connection is closed.
+            ProtocolError: when the payload is too long.
+
+        """
+        payload = _control_payload(data)
+        if self.protocol.state is not OPEN:
+            await self._raise_closed()
+        self.protocol.send_control(OP_PONG, payload)
+        self._send_output()
+        if self._write_paused:
+            await self._drain()
+
+
+def _control_payload(data: DataLike) -> bytes:
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, BytesLike):
+        return bytes(data)
+    raise TypeError("data must be str or bytes-like")
+
+
+class _Messages:
+    """Iterates over a connection's messages; an asynchronous generator costs more and needs closing."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Data:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+
+
+class _Asynchronous:
+    """Iterates over a plain iterable as if it were asynchronous."""
+
+    def __init__(self, items: Iterable[DataLike]) -> None:
+        self._items = iter(items)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> DataLike:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -1,0 +1,404 @@
+"""Between a transport and the engine: reading, delivering, writing, deadlines, and the end.
+
+Public methods are elsewhere; this is what asyncio calls, and what those methods stand on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import weakref
+from time import monotonic
+from typing import Any, cast
+
+from .._core.inbox import Inbox, MessageStream
+from .._core.states import CONNECTING, OPEN
+from ..exceptions import ConnectionClosed
+from ..frames import Frame
+from ..http11 import Request, Response
+from ..protocol import Protocol
+from ..typing import LoggerLike
+from .dispatch import Waiter
+from .per_loop import Deadline, per_loop
+
+# One connection's share of a loop turn, in seconds: whatever it sends, the others come next.
+TURN = 0.002
+
+Ping = tuple["asyncio.Future[float]", bool]
+"""What waits for a pong, and whether the end of the connection is an answer too."""
+
+
+class Link(asyncio.BufferedProtocol):
+    """An engine on a transport.
+
+    Invariants: while ``_corked``, what is sent waits for the end of the batch; at most one task
+    waits for a message, through ``_receiver``; ``_lost`` is done exactly when the transport is gone
+    and the engine CLOSED. Nothing references the connection but its transport, its deadline and
+    the tasks that use it, so it goes away with them, without the garbage collector.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        ping_interval: float | None,
+        ping_timeout: float | None,
+        close_timeout: float | None,
+        max_queue: int | None | tuple[int | None, int | None],
+        write_limit: int | tuple[int, int | None],
+    ) -> None:
+        self.protocol = protocol
+        self.loop = asyncio.get_running_loop()
+        protocol.logger = logging.LoggerAdapter(
+            cast(logging.Logger, protocol.logger), {"websocket": weakref.proxy(self)}
+        )
+        self.logger: LoggerLike = protocol.logger
+        high, low = max_queue if isinstance(max_queue, tuple) else (max_queue, None)
+        self._inbox = Inbox(high, low)
+        protocol.use_inbox(self._inbox)
+        protocol.keepalive.interval = ping_interval
+        protocol.keepalive.timeout = ping_timeout
+        protocol.closing.timeout = close_timeout
+        self._write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
+
+        self.request: Request | None = None
+        self.response: Response | None = None
+        self.transport: asyncio.Transport
+
+        self._shared = per_loop(self.loop)
+        self._deadline: Deadline | None = None
+        self._lost: asyncio.Future[None] = self.loop.create_future()
+        self._opened: asyncio.Future[None] | None = None
+        self._connection_exc: BaseException | None = None
+
+        # Reading
+        self._receiver: Waiter | None = None
+        self._stream: MessageStream | None = None
+        self._reading_paused = False
+        self._delivering = False
+        self._delivery_scheduled = False
+
+        # Writing
+        self._corked = False
+        self._joining = False
+        self._write_paused = False
+        self._drain_waiters: set[asyncio.Future[None]] = set()
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(*self._write_limits)
+        self._set_deadline()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Give the loop's buffer to read into."""
+        return self._shared.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        self._receive(self._shared.buffer, nbytes)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes that were read by whoever had the transport before."""
+        self._receive(data, len(data))
+
+    def eof_received(self) -> None:
+        """Take the end of the stream; the transport then closes itself."""
+        self.protocol.receive_eof()
+        self._deliver()
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take leave of the transport."""
+        self.protocol.receive_eof()
+        self._note(exc)
+        self._deliver()
+        if self._deadline is not None:
+            self._shared.cancel(self._deadline)
+            self._deadline = None
+        self._end_pings()
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self._write_paused = False
+        self._wake_drain_waiters()
+
+    def pause_writing(self) -> None:
+        """Note that the write buffer is above its high mark."""
+        self._write_paused = True
+        self.protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that the write buffer is below its low mark."""
+        self._write_paused = False
+        self.protocol.resume_writing()
+        self._flush()
+        if not self._write_paused:
+            self._wake_drain_waiters()
+
+    # Reading and delivering
+
+    def _receive(self, data: bytes | bytearray, size: int) -> None:
+        protocol = self.protocol
+        protocol.receive(data, 0, size, monotonic())
+        try:
+            self._deliver()
+        finally:
+            protocol.keep_rest()
+
+    def _deliver(self) -> None:
+        """Hand over what the engine has got, and let it go on, for at most a turn."""
+        if self._delivering:
+            return
+        protocol = self.protocol
+        self._delivering = self._corked = True
+        turn_ends = 0.0
+        try:
+            while True:
+                if protocol.events or self._opened is not None:
+                    self._deliver_opening()
+                if protocol.answered_pings:
+                    self._deliver_pongs()
+                if self._receiver is not None and self._is_receivable():
+                    self._receiver.wake()
+                if not protocol.can_resume():
+                    break
+                now = monotonic()
+                if not turn_ends:
+                    turn_ends = now + TURN
+                elif now > turn_ends:
+                    self._deliver_soon()
+                    break
+                protocol.resume(now)
+        finally:
+            self._delivering = self._corked = False
+            self._flush()
+            if protocol.state is not OPEN:
+                self._set_deadline()
+            if protocol.stopped is not self._reading_paused:
+                self._pause_reading(protocol.stopped)
+
+    def _deliver_soon(self) -> None:
+        """Go on delivering in the loop's next turn."""
+        if not self._delivery_scheduled:
+            self._delivery_scheduled = True
+            self.loop.call_soon(self._deliver_scheduled)
+
+    def _deliver_scheduled(self) -> None:
+        self._delivery_scheduled = False
+        if self.protocol.can_resume():
+            self.protocol.resume(monotonic())
+        self._deliver()
+
+    def _pause_reading(self, paused: bool) -> None:
+        self._reading_paused = paused
+        if self.transport.is_closing():
+            return
+        if paused:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _is_receivable(self) -> bool:
+        inbox = self._inbox
+        if self._stream is not None and self._stream.is_ready():
+            return True
+        return inbox.is_ready() or self._lost.done() or self.protocol.closing.eof_received
+
+    async def _wait_receivable(self, ready: Any) -> None:
+        """Wait until ``ready()``; raise ConnectionClosed when that will never be."""
+        inbox = self._inbox
+        while not ready():
+            if inbox.closed:
+                await self._wait_lost()
+                raise self.close_exc
+            receiver = self._receiver = Waiter(self.loop)
+            inbox.wanted = True
+            try:
+                if self.protocol.can_resume() and not self._delivering:
+                    self._deliver_soon()
+                await receiver
+            finally:
+                inbox.wanted = False
+                self._receiver = None
+
+    def _after_taking(self) -> None:
+        """Let the engine go on when a message left the inbox."""
+        if self.protocol.stopped and not self._delivering and self.protocol.can_resume():
+            self._deliver_soon()
+
+    # The opening handshake
+
+    def _deliver_opening(self) -> None:
+        for event in self.protocol.events_received():
+            if isinstance(event, Request):
+                self.request = event
+            elif isinstance(event, Response):
+                self.response = event
+            else:
+                assert isinstance(event, Frame), "an engine with an inbox has no frame events"
+        if self._opened is not None and not self._opened.done() and self._is_opening_over():
+            self._opened.set_result(None)
+
+    def _is_opening_over(self) -> bool:
+        protocol = self.protocol
+        return not protocol.opening or protocol.discarding or protocol.state is not CONNECTING
+
+    async def _wait_opening(self) -> None:
+        """Wait for the peer's half of the opening handshake, or its failure."""
+        if self._is_opening_over():
+            return
+        self._opened = self.loop.create_future()
+        try:
+            await self._opened
+        finally:
+            self._opened = None
+
+    # Pings
+
+    def _deliver_pongs(self) -> None:
+        answered, self.protocol.answered_pings = self.protocol.answered_pings, []
+        for token, latency in answered:
+            if token is not None:
+                waiter, _ = cast(Ping, token)
+                if not waiter.done():
+                    waiter.set_result(latency)
+
+    def _end_pings(self) -> None:
+        pings, self.protocol.keepalive.pings = self.protocol.keepalive.pings, {}
+        for token, _ in pings.values():
+            if token is None:
+                continue
+            waiter, ack_on_close = cast(Ping, token)
+            if waiter.done():
+                continue
+            if ack_on_close:
+                waiter.set_result(math.nan)
+            else:
+                waiter.set_exception(self.close_exc)
+                waiter.exception()  # not everybody who pings waits for the pong
+
+    def _start_keepalive(self) -> None:
+        """Begin to send pings, now that the connection is open."""
+        self.protocol.keepalive.start(monotonic())
+        self.protocol.last_received = monotonic()
+        self._set_deadline()
+
+    # Writing
+
+    def _send_output(self) -> None:
+        """Write now, or with the rest of the batch or of the loop's turn."""
+        if self._corked or self._joining:
+            # What exceeds the write buffer anyway must not pile up before it.
+            if self.protocol.writer.size > self._write_limits[0]:
+                self._flush()
+            return
+        self._flush()
+        self._joining = True
+        self.loop.call_soon(self._flush_joined)
+
+    def _flush_joined(self) -> None:
+        self._joining = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write all that the engine has to send."""
+        output = self.protocol.take_output()
+        if not output or self.transport.is_closing():
+            return
+        ends = not output[-1]
+        data = output[0] if len(output) == 1 else b"".join(output)
+        try:
+            if data:
+                self.transport.write(data)
+            if ends:
+                self._end_stream()
+        except Exception as exc:
+            if self.protocol.debug:
+                self.logger.debug("! error while sending data", exc_info=True)
+            self._note(exc)
+            self.transport.abort()
+
+    def _end_stream(self) -> None:
+        if not self.transport.can_write_eof():  # TLS has no half-close
+            if self.protocol.debug:
+                self.logger.debug("x closing TCP connection")
+            self.transport.close()
+            return
+        if self.protocol.debug:
+            self.logger.debug("x half-closing TCP connection")
+        self.transport.write_eof()
+
+    async def _drain(self) -> None:
+        """Wait until the write buffer has room again.
+
+        Raises:
+            ConnectionClosed: when the connection is lost before.
+
+        """
+        while self._write_paused:
+            waiter = self.loop.create_future()
+            self._drain_waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._drain_waiters.discard(waiter)
+        if self._lost.done():
+            raise self.close_exc
+
+    def _wake_drain_waiters(self) -> None:
+        for waiter in self._drain_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # Time and the end
+
+    def on_deadline(self, now: float) -> None:
+        """Let the engine do what is due."""
+        self._deadline = None
+        protocol = self.protocol
+        due = protocol.next_deadline(now)
+        if due is not None and due <= now:
+            protocol.on_deadline(now)
+            if protocol.abort_exc is not None:
+                self._note(protocol.abort_exc)
+                self.transport.abort()
+                return
+            self._deliver()
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        """Be called when the engine wants to; a deadline that moved back is looked at early."""
+        due = self.protocol.next_deadline(monotonic())
+        if due is None:
+            return
+        if self._deadline is not None:
+            if self._deadline.when <= due:
+                return
+            self._shared.cancel(self._deadline)
+        self._deadline = self._shared.schedule(due, self)
+
+    async def _wait_lost(self) -> None:
+        """Wait until the connection is over; its deadline sees to it that this ends."""
+        await asyncio.shield(self._lost)
+
+    async def _raise_closed(self) -> None:
+        """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
+        await self._wait_lost()
+        raise self.close_exc
+
+    @property
+    def close_exc(self) -> ConnectionClosed:
+        """Exception that says how the connection ended."""
+        exc = self.protocol.close_exc
+        if self._connection_exc is not None:
+            exc.__cause__ = self._connection_exc
+        return exc
+
+    def _note(self, exc: BaseException | None) -> None:
+        """Remember the first thing that broke the connection, as the cause to be told."""
+        if self._connection_exc is None and exc is not None:
+            # A traceback holds frames, and frames hold this connection.
+            self._connection_exc = exc.with_traceback(None)
