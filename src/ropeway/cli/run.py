@@ -96,7 +96,7 @@ def _from_path(path: str) -> tuple[CodeType, ModuleType]:
     if spec is not None:
         _put_first(os.path.abspath(path))
         return _get_code(spec), _main_module(spec, package="")
-    full = os.path.abspath(path)
+    full = os.path.join(os.getcwd(), path)
     try:
         with io.open_code(full) as file:
             source = file.read()
@@ -120,6 +120,7 @@ def _compile(source: bytes, path: str) -> CodeType:
 def _from_module(name: str) -> tuple[CodeType, ModuleType]:
     """Load a module, or ``__main__`` of a package, as ``python -m name`` does."""
     _put_first(os.getcwd())
+    sys.argv[0] = "-m"  # what a parent package sees that is imported on the way
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -131,7 +132,10 @@ def _from_module(name: str) -> tuple[CodeType, ModuleType]:
                     1,
                 )
     except (ModuleNotFoundError, ValueError) as exc:
-        _fail(f"Error while finding module specification for {name!r} ({exc})", 1)
+        _fail(
+            f"Error while finding module specification for {name!r} ({type(exc).__name__}: {exc})",
+            1,
+        )
     if spec is None:
         _fail(f"No module named {name}", 1)
     sys.argv[0] = spec.origin or name

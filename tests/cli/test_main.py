@@ -1,0 +1,69 @@
+"""The command line itself: what it says, and with which exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import ropeway
+
+
+def ropeway_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ropeway", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_version_names_the_build() -> None:
+    done = ropeway_command("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"ropeway {ropeway.__version__} ({ropeway.build} build, ")
+
+
+def test_help_teaches_by_examples() -> None:
+    done = ropeway_command("--help")
+    assert done.returncode == 0
+    assert "run a program written for websockets on ropeway" in done.stdout
+    assert "ropeway run app.py" in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_of_run_says_what_it_does_not_do() -> None:
+    done = ropeway_command("run", "--help")
+    assert done.returncode == 0
+    assert "ModuleNotFoundError" in done.stdout
+
+
+def test_without_a_command_it_shows_the_help() -> None:
+    done = ropeway_command()
+    assert done.returncode == 2
+    assert done.stdout == ropeway_command("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["run"], "a script or -m module is required"),
+        (["run", "-m"], "a script or -m module is required"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["--unknown"], "unrecognized arguments: --unknown"),
+    ],
+)
+def test_mistakes_are_explained(arguments: list[str], complaint: str) -> None:
+    done = ropeway_command(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.startswith("usage: ropeway")
+
+
+def test_help_loads_no_event_library() -> None:
+    code = """
+import contextlib, io, sys
+from ropeway.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main(["--help"])
+print("asyncio" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
