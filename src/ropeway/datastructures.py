@@ -15,9 +15,14 @@ from .exceptions import InvalidHeaderValue
 __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 
 # RFC 9110, 5.5: visible characters, spaces, tabs and obs-text; no CR, LF, NUL, no other control.
-_is_valid_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+is_text = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 # RFC 9110, 5.6.2: a token.
-_is_valid_name = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
+is_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
+
+
+# The same as alphabets, for bytes.translate.
+TEXT_ALPHABET = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+TOKEN_ALPHABET = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class MultipleValuesError(LookupError):
@@ -82,6 +87,10 @@ class Headers(MutableMapping[str, str]):
 
     __copy__ = copy
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The index is made anew; subclasses may have attributes.
+        return self._from_checked, (self._list,), getattr(self, "__dict__", None) or None
+
     def serialize(self) -> bytes:
         """Write the headers and the blank line that ends them (RFC 9112, 5).
 
@@ -92,12 +101,29 @@ class Headers(MutableMapping[str, str]):
             ValueError: when a name isn't a token.
             InvalidHeaderValue: when a value contains a character that can't be sent.
         """
+        try:
+            data = str(self).encode("iso-8859-1")
+        except UnicodeEncodeError:
+            self._check()
+            raise
+        # What may stand in headers is removed, which is several times faster than matching each;
+        # a sound block leaves its line ends.
+        names = "".join([name for name, value in self._list]).encode(errors="replace")
+        if (
+            names.translate(None, TOKEN_ALPHABET)
+            or data.translate(None, TEXT_ALPHABET) != b"\r\n" * (len(self._list) + 1)
+            or "" in self._dict
+        ):
+            self._check()
+        return data
+
+    def _check(self) -> None:
+        """Raise what is wrong with the first header that can't be sent, if there is one."""
         for name, value in self._list:
-            if not _is_valid_name(name):
+            if not is_token(name):
                 raise ValueError(f"invalid HTTP header name: {name!r}")
-            if not _is_valid_value(value if isinstance(value, str) else str(value)):
+            if not is_text(value if isinstance(value, str) else str(value)):
                 raise InvalidHeaderValue(name, str(value))
-        return str(self).encode("iso-8859-1")
 
     # Mapping.
 
@@ -135,7 +161,7 @@ class Headers(MutableMapping[str, str]):
         raise MultipleValuesError(key)
 
     def __setitem__(self, key: str, value: str) -> None:
-        if not _is_valid_value(value if isinstance(value, str) else str(value)):
+        if not is_text(value if isinstance(value, str) else str(value)):
             raise InvalidHeaderValue(key, str(value))
         self.set_insecure(key, value)
 

@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator
 
-from .datastructures import Headers
+from .datastructures import TEXT_ALPHABET, TOKEN_ALPHABET, Headers, is_text, is_token
 from .exceptions import (
     HeaderLineTooLong,
     RequestLineTooLong,
@@ -68,15 +68,8 @@ ReadToEof = Callable[[int, type[Exception]], Generator[None, None, bytes | bytea
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# RFC 9110, 5.6.2 and 5.5. The alphabets are removed with bytes.translate, which is several times
-# faster than matching: what remains is what shouldn't be there.
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_TEXT = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
-
-_is_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
 # RFC 9112, 3.2: a request target has visible ASCII characters only.
 _is_target = re.compile(r"[\x21-\x7e]+").fullmatch
-_is_text = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _is_version = re.compile(r"HTTP/[0-9]\.[0-9]").fullmatch
 # ASCII digits, and no more of them than can be meant: int() takes signs, underscores, other
 # scripts, and quadratic time.
@@ -121,6 +114,16 @@ class HeadScanner:
             TooManyHeaders: when there are more headers than the limit.
             ValueError: when a line ends with LF alone.
         """
+        if self._searched == 0:
+            # Most heads arrive in one piece, shorter than a line may be: no line in it can be too
+            # long, and what else may be wrong the parser finds.
+            end = buffer.find(b"\r\n\r\n") + 4
+            if 4 <= end <= MAX_LINE_LENGTH:
+                return end
+        return self._scan_lines(buffer)
+
+    def _scan_lines(self, buffer: bytes | bytearray) -> int:
+        """Do the work of scan, line by line."""
         start = self._line_start
         while (newline := buffer.find(b"\n", self._searched)) >= 0:
             self._searched = newline + 1
@@ -203,7 +206,7 @@ class Request:
                 be sent.
             InvalidHeaderValue: when a header value contains a character that can't be sent.
         """
-        if not _is_token(self.method):
+        if not is_token(self.method):
             raise ValueError(f"invalid HTTP method: {self.method!r}")
         if not _is_target(self.path):
             raise ValueError(f"invalid HTTP request target: {self.path!r}")
@@ -281,7 +284,7 @@ class Response:
                 sent.
             InvalidHeaderValue: when a header value contains a character that can't be sent.
         """
-        if not _is_text(self.reason_phrase):
+        if not is_text(self.reason_phrase):
             raise ValueError(f"invalid HTTP reason phrase: {self.reason_phrase!r}")
         line = f"HTTP/1.1 {self.status_code:d} {self.reason_phrase}\r\n"
         return b"".join((line.encode("iso-8859-1"), self.headers.serialize(), self.body))
@@ -307,7 +310,7 @@ def parse_request(head: bytes | bytearray) -> Request:
         raise ValueError(f"invalid HTTP request line: {_show(line)}") from None
     if protocol not in ("HTTP/1.1", "HTTP/1.0"):
         raise ValueError(f"unsupported protocol; expected HTTP/1.1 or HTTP/1.0: {_show(line)}")
-    if not _is_token(method):
+    if not is_token(method):
         raise ValueError(f"invalid HTTP method: {_show(method)}")
     if not _is_target(path):
         raise ValueError(f"invalid HTTP request target: {_show(path)}")
@@ -418,7 +421,7 @@ def _split_head(head: bytes | bytearray, first_line_error: type[Exception]) -> t
     # A sound head leaves one CRLF a line and nothing else; a lone CR or LF breaks the count. A
     # head that fits into a line can't have a line that is too long.
     if (
-        head.translate(None, _TEXT) != b"\r\n" * (len(lines) - 1)
+        head.translate(None, TEXT_ALPHABET) != b"\r\n" * (len(lines) - 1)
         or len(head) > MAX_LINE_LENGTH
         or len(lines) - 3 > MAX_NUM_HEADERS
         or text[-4:] != "\r\n\r\n"
@@ -432,7 +435,7 @@ def _split_head(head: bytes | bytearray, first_line_error: type[Exception]) -> t
             _raise_header_error(lines)
         names.append(name)
         items.append((name, value.strip("\t ")))
-    if "".join(names).encode("iso-8859-1").translate(None, _TOKEN):
+    if "".join(names).encode("iso-8859-1").translate(None, TOKEN_ALPHABET):
         _raise_header_error(lines)
     return lines[0], Headers._from_checked(items)
 
@@ -441,12 +444,12 @@ def _check_head(
     head: bytes | bytearray, lines: list[str], first_line_error: type[Exception]
 ) -> None:
     """Raise what is wrong with a head that looks wrong; it may be just a long one."""
-    if HeadScanner(first_line_error).scan(head) != len(head):
+    if not 0 < HeadScanner(first_line_error)._scan_lines(head) == len(head):
         raise ValueError("head doesn't end with its first blank line")
-    if not _is_text(lines[0]):
+    if not is_text(lines[0]):
         what = "request" if first_line_error is RequestLineTooLong else "status"
         raise ValueError(f"invalid HTTP {what} line: {_show(lines[0])}")
-    if not all(map(_is_text, lines)):
+    if not all(map(is_text, lines)):
         _raise_header_error(lines)
 
 
@@ -457,9 +460,9 @@ def _raise_header_error(lines: list[str]) -> None:
         name, colon, value = line.partition(":")
         if not colon:
             raise ValueError(f"invalid HTTP header line: {_show(line)}")
-        if not _is_token(name):
+        if not is_token(name):
             raise ValueError(f"invalid HTTP header name: {_show(name)}")
-        if not _is_text(value):
+        if not is_text(value):
             raise ValueError(f"invalid HTTP header value: {_show(value)}")
     raise AssertionError("headers are valid")
 
