@@ -25,8 +25,10 @@ DIRECTIVES = {
     "annotation_typing": False,
     "binding": True,
     "embedsignature": False,
-    "boundscheck": False,
-    "wraparound": False,
+    # Lists of the core are indexed with -1 and may be empty; the hot loops index C pointers,
+    # which are never checked.
+    "boundscheck": True,
+    "wraparound": True,
     "cdivision": True,
 }
 

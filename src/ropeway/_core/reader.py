@@ -196,8 +196,10 @@ class Reader:
         if self.masked:
             if available < size + 4:
                 return False
-            at = pos + size
-            self.key = data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24
+            key = data[pos + size + 3]
+            key = key << 8 | data[pos + size + 2]
+            key = key << 8 | data[pos + size + 1]
+            self.key = key << 8 | data[pos + size]
             size += 4
         self.pos = pos + size
         self.opcode = first & 0x0F

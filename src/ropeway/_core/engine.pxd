@@ -1,0 +1,71 @@
+# Types for engine.py: the attributes that drivers and the public view use are declared public.
+
+import cython
+
+from .inbox cimport Inbox
+from .reader cimport Reader
+from .writer cimport Writer
+
+
+cdef class Engine:
+    cdef object __weakref__
+
+    cdef public object logger
+    cdef public bint debug
+    cdef readonly object side
+    cdef readonly object max_message_size
+    cdef readonly object max_fragment_size
+    cdef public object handshake_exc
+    cdef public object parser_exc
+    cdef public list events
+    cdef readonly Inbox inbox
+
+    cdef public object _state
+    cdef list _extensions
+    cdef readonly Reader reader
+    cdef readonly Writer writer
+    cdef readonly object closing
+    cdef readonly object keepalive
+
+    cdef public bint opening
+    cdef public bint discarding
+    cdef readonly bint stopped
+    cdef bint _held_close
+    cdef object _failure
+    cdef bint _write_paused
+    cdef object _pending_pong
+
+    cdef readonly double now
+    cdef public double last_received
+    cdef public object open_deadline
+    cdef readonly object abort_exc
+    cdef public list answered_pings
+
+    cdef readonly unsigned long long dropped_messages
+    cdef readonly unsigned long long pings_sent
+    cdef readonly unsigned long long pongs_sent
+    cdef readonly unsigned long long pings_received
+    cdef readonly unsigned long long pongs_received
+
+    cpdef use_inbox(self, Inbox inbox)
+    cpdef receive(self, data, Py_ssize_t start, Py_ssize_t end, double now)
+    cpdef resume(self, double now)
+
+    @cython.locals(reader="Reader", inbox="Inbox", budget="int", delivering="bint")
+    cpdef parse(self)
+    cpdef keep_rest(self)
+    cpdef bint can_resume(self)
+    cpdef receive_end(self)
+
+    cdef _fail_parsing(self)
+
+    @cython.locals(reader="Reader", inbox="Inbox", opcode="int", payload="bytes")
+    cdef _receive_frame(self)
+    cdef _frame_read(self)
+    cdef _receive_ping(self, bytes payload)
+    cdef _receive_close(self, bytes payload)
+
+    cpdef send_data(self, int opcode, data, bint fin, compress)
+    cpdef send_control(self, int opcode, payload)
+    cpdef send_serialized(self, bytes frame)
+    cpdef list take_output(self)

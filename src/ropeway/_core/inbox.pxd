@@ -1,0 +1,29 @@
+# Types for inbox.py.
+
+import cython
+
+
+cdef class Fragments:
+    cdef readonly bint is_text
+    cdef readonly object chunks
+    cdef public long long frames
+    cdef public bint complete
+
+    cpdef add(self, payload)
+    cpdef bytes join(self)
+
+
+cdef class Inbox:
+    cdef public long long high
+    cdef readonly long long low
+    cdef readonly object items
+    cdef public long long level
+    cdef public bint wanted
+    cdef public bint closed
+
+    @cython.locals(fragments="Fragments")
+    cpdef put(self, int opcode, bint fin, payload)
+    cpdef bint is_ready(self)
+    cpdef bint is_full(self)
+    cpdef bint has_room(self)
+    cpdef take(self, decode)

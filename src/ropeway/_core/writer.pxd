@@ -1,0 +1,46 @@
+# Types for writer.py, and the kernels under the names that it imports.
+
+import cython
+
+from .._wire.kernels cimport frame_bytes, utf8_rest
+
+
+cdef class Writer:
+    cdef readonly bint masked
+    cdef list output
+    cdef readonly Py_ssize_t size
+    cdef readonly object deflate
+    cdef readonly list extensions
+    cdef readonly bint in_message
+    cdef bint compressing
+    cdef bint is_text
+    cdef bytes text_pending
+
+    cdef public unsigned long long frames_sent
+    cdef public unsigned long long messages_sent
+    cdef readonly unsigned long long bytes_sent
+    cdef readonly unsigned long long payload_bytes_sent
+    cdef readonly unsigned long long inflated_bytes
+    cdef readonly unsigned long long deflated_bytes
+
+    cpdef use_extensions(self, list extensions)
+    cpdef write_control(self, int opcode, payload)
+    cpdef write_data(self, int opcode, payload, bint fin, compress)
+    cpdef write_raw(self, bytes data)
+    cpdef list take_output(self)
+
+    cdef _check_text(self, payload, bint fin)
+
+    @cython.locals(first="bint", first_byte="int")
+    cdef _write_deflated(self, int opcode, payload, bint fin, compress)
+
+    cdef _write_extended(self, int opcode, data, bint fin)
+
+    @cython.locals(frame="bytes", size="Py_ssize_t")
+    cdef _append(self, int first, payload)
+
+
+cpdef contiguous(payload)
+
+@cython.locals(key="Py_ssize_t")
+cpdef Py_ssize_t header_size(Py_ssize_t frame_size, bint masked)
