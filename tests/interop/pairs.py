@@ -25,6 +25,9 @@ every_peer = every_peer_but()
 fragmenting_peer = every_peer_but("aiohttp")
 """aiohttp sends every message in one frame, and a code with every close frame."""
 
+one_loop = pytest.mark.parametrize("loop_factory", ["asyncio"], indirect=True)
+"""For what no event loop has a part in."""
+
 both_roles = pytest.mark.parametrize("role", ["client", "server"])
 """The role of the end under test."""
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ..support import subject
-from .pairs import PEERS, both_roles, every_peer, fragmenting_peer, pair
+from .pairs import PEERS, both_roles, every_peer, fragmenting_peer, one_loop, pair
 from .peers import Deflate, Message, Peer, PeerConnection, PeerOptions
+
+pytestmark = one_loop
 
 Parameters = dict[str, Any]
 

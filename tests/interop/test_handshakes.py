@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ..support import subject
-from .pairs import both_roles, every_peer, every_peer_but, pair
+from .pairs import both_roles, every_peer, every_peer_but, one_loop, pair
 from .peers import Peer, PeerOptions, PeerRefusedError
+
+pytestmark = one_loop
 
 HEADERS = {"X-Ropeway": "up and down", "X-Empty": ""}
 

@@ -17,9 +17,11 @@ import pytest
 from ...support import subject
 from ...support.rawpeer import BINARY, CONT, PING, TEXT, RawPeer, frame
 from ...support.require import require_package
-from ..pairs import every_peer, fragmenting_peer
+from ..pairs import every_peer, fragmenting_peer, one_loop
 from ..peers import Deflate, Peer, PeerClosedError, PeerOptions, PeerRefusedError, Where
 from ..processes import first_line, python, running
+
+pytestmark = one_loop
 
 SERVE = Path(__file__).with_name("serve.py")
 LENGTHS = [0, 1, 125, 126, 65535, 65536, 1024 * 1024]
