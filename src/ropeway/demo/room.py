@@ -41,6 +41,7 @@ __all__ = ["Room", "open_room"]
 PATH = "/room"
 """Where the WebSocket endpoint is; the page is at the root."""
 
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 VIAS = ("browser", "terminal", "task")
 JOIN_TIMEOUT = 10.0
 """Seconds that a new connection has to say who it is."""
@@ -204,7 +205,10 @@ async def open_room(room: Room, host: str, port: int) -> AsyncIterator[str]:
         process_request=room.process_request,
         max_size=MAX_MESSAGE,
         max_connections=MAX_CONNECTIONS,
+        # Other pages that the visitor's browser has open must not listen, not even by way of a
+        # name that they point to this machine.
         origins="same-origin",
+        hosts=LOOPBACK if host in LOOPBACK or host == "::1" else None,
     )
     async with server as listening:
         beating = asyncio.create_task(room.beat())
