@@ -17,11 +17,13 @@ from ropeway._opening.steps import (
     OpenTCP,
     OpenUnix,
     StartTLS,
+    Unread,
 )
 from ropeway.datastructures import Headers
 from ropeway.exceptions import (
     InvalidMessage,
     InvalidProxy,
+    InvalidProxyMessage,
     InvalidProxyStatus,
     InvalidStatus,
     SecurityError,
@@ -168,6 +170,19 @@ def test_tls_inside_the_tunnel_has_a_context_of_its_own() -> None:
     context = played.steps[3].context
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_what_a_server_says_unasked_goes_to_the_handshake() -> None:
+    played = connecting("ws://h/", TUNNEL + b"early", CONNECTION, proxy="http://127.0.0.1")
+    assert played.kinds == ["OpenTCP", "Send", "Receive", "Unread", "Handshake"]
+    assert played.steps[3] == Unread(b"early")
+
+
+def test_nothing_can_be_said_before_tls() -> None:
+    played = connecting("wss://h/", TUNNEL + b"early", proxy="http://127.0.0.1")
+    assert isinstance(played.error, InvalidProxyMessage)
+    assert str(played.error.__cause__) == "5 bytes came before the TLS handshake"
+    assert played.kinds == ["OpenTCP", "Send", "Receive"]
 
 
 def test_an_https_proxy_is_reached_over_tls() -> None:

@@ -21,6 +21,7 @@ from ropeway._opening.steps import (
     Send,
     Sleep,
     StartTLS,
+    Unread,
 )
 from ropeway.asyncio.running import HIGH_WATER, Opener, perform, run
 from ropeway.uri import WebSocketURI, parse_uri
@@ -126,6 +127,24 @@ def test_a_conversation(run: Run[Any]) -> None:
             return await play(plan(where))
 
     assert run(main()) == b"hello"
+
+
+def test_bytes_can_be_put_back(run: Run[Any]) -> None:
+    def plan(where: dict[str, Any]) -> Plan[bytes]:
+        yield OpenTCP(where)
+        yield Send(b"23")
+        data = yield from receiving(2)
+        yield Unread(b"1" + data)
+        return (yield Receive())
+
+    async def main() -> Any:
+        async with listening(echoing) as where:
+            opener = Opener(Endpoint)
+            data = await opener.run(plan(where))
+            opener.discard()
+            return data
+
+    assert run(main()) == b"123"
 
 
 def test_a_unix_socket(run: Run[Any], tmp_path: Any) -> None:

@@ -8,13 +8,13 @@ from ipaddress import ip_address
 from ssl import create_default_context
 from typing import Any
 
-from ..exceptions import SecurityError
+from ..exceptions import InvalidProxyMessage, SecurityError
 from ..proxy import Proxy, get_proxy, parse_proxy
 from ..uri import WebSocketURI
 from . import redirects
 from .options import ConnectOptions
 from .redirects import redirected
-from .steps import Discard, Handshake, OpenSOCKS, OpenTCP, OpenUnix, Plan, StartTLS
+from .steps import Discard, Handshake, OpenSOCKS, OpenTCP, OpenUnix, Plan, StartTLS, Unread
 from .tunnel import tunnel_plan
 
 HAPPY_EYEBALLS_DELAY = 0.25
@@ -52,10 +52,13 @@ def connect_plan(
             # HTTP would let the next request use the same stream. Nobody needs that enough.
             yield Discard()
             outcome = process_redirect(options, exc)
-            if outcome is exc:
-                raise
             if isinstance(outcome, Exception):
-                raise outcome from exc
+                try:
+                    if outcome is exc:
+                        raise
+                    raise outcome from exc
+                finally:
+                    del outcome  # it knows this frame, which must not know it
         options = redirected(options, outcome)
     raise SecurityError(f"more than {redirects.MAX_REDIRECTS} redirects")
 
@@ -83,8 +86,11 @@ def open_plan(options: ConnectOptions) -> Plan[None]:
             local_addr = arguments.get("local_addr")
             yield OpenSOCKS(proxy, target.host, target.port, local_addr, tls)
         else:
-            yield from _open_http_proxy(proxy, target, options, arguments)
-            yield from _start_tls(tls)
+            early = yield from _open_http_proxy(proxy, target, options, arguments)
+            if tls.get("ssl") is not None:
+                yield from _start_tls(tls, early)
+            elif early:
+                yield Unread(early)
         return
     if "sock" not in arguments:
         arguments = {"host": uri.host, "port": uri.port, **arguments}
@@ -101,8 +107,12 @@ def _proxy(options: ConnectOptions) -> Proxy | None:
 
 def _open_http_proxy(
     proxy: Proxy, target: WebSocketURI, options: ConnectOptions, arguments: dict[str, Any]
-) -> Plan[None]:
-    """Open a tunnel to ``target``; ``arguments`` are those for the stream to the proxy."""
+) -> Plan[bytes]:
+    """Open a tunnel to ``target``; ``arguments`` are those for the stream to the proxy.
+
+    Returns:
+        What the target said before it was asked: a refusal, when it is too busy to listen.
+    """
     for name, value in options.stream.items():
         if name.startswith("proxy_"):
             arguments[name.removeprefix("proxy_")] = value
@@ -113,13 +123,15 @@ def _open_http_proxy(
         raise ValueError("proxy_ssl argument is incompatible with an http:// proxy")
     arguments = {**arguments, "host": proxy.host, "port": proxy.port}
     yield OpenTCP(_with_happy_eyeballs(arguments))
-    yield from tunnel_plan(proxy, target, options.user_agent_header)
+    return (yield from tunnel_plan(proxy, target, options.user_agent_header))
 
 
-def _start_tls(arguments: dict[str, Any]) -> Plan[None]:
-    context = arguments.pop("ssl", None)
-    if context is None:
-        return
+def _start_tls(arguments: dict[str, Any], early: bytes) -> Plan[None]:
+    if early:
+        # In TLS the client speaks first (RFC 8446, section 2): nothing can be made of these.
+        cause = ValueError(f"{len(early)} bytes came before the TLS handshake")
+        raise InvalidProxyMessage("did not receive a valid HTTP response from proxy") from cause
+    context = arguments.pop("ssl")
     if context is True:
         context = create_default_context()
     yield StartTLS(context, arguments.pop("server_hostname"), arguments)

@@ -89,6 +89,13 @@ class Receive:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Put bytes back in front of what the stream receives next."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Handshake:
     """Make the stream a WebSocket connection. Result: the connection, open.
 
@@ -124,7 +131,17 @@ class Call:
 
 
 Step: TypeAlias = (
-    OpenTCP | OpenUnix | OpenSOCKS | StartTLS | Send | Receive | Handshake | Discard | Sleep | Call
+    OpenTCP
+    | OpenUnix
+    | OpenSOCKS
+    | StartTLS
+    | Send
+    | Receive
+    | Unread
+    | Handshake
+    | Discard
+    | Sleep
+    | Call
 )
 
 Plan: TypeAlias = Generator[Step, Any, Result]

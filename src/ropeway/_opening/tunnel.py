@@ -14,8 +14,11 @@ from ..uri import WebSocketURI
 from .steps import Plan, Receive, Send
 
 
-def tunnel_plan(proxy: Proxy, target: WebSocketURI, user_agent_header: str | None) -> Plan[None]:
+def tunnel_plan(proxy: Proxy, target: WebSocketURI, user_agent_header: str | None) -> Plan[bytes]:
     """Turn the stream to ``proxy`` into one to ``target``.
+
+    Returns:
+        Bytes that came from the target together with the response of the proxy.
 
     Raises:
         InvalidProxyStatus: when the proxy refuses; the exception has its response.
@@ -23,25 +26,24 @@ def tunnel_plan(proxy: Proxy, target: WebSocketURI, user_agent_header: str | Non
     """
     yield Send(prepare_connect_request(proxy, target, user_agent_header))
     try:
-        response = yield from _response_plan()
+        response, rest = yield from _response_plan()
     except (EOFError, ValueError, SecurityError) as exc:
         raise InvalidProxyMessage("did not receive a valid HTTP response from proxy") from exc
     if not 200 <= response.status_code < 300:
         raise InvalidProxyStatus(response)
+    return rest
 
 
-def _response_plan() -> Plan[Response]:
+def _response_plan() -> Plan[tuple[Response, bytes]]:
+    """Receive the head of a response; what follows it is not a body, whatever it says."""
     scanner = HeadScanner(StatusLineTooLong)
     received = bytearray()
     size = 0
     while not size:
         data: bytes = yield Receive()
         if not data:
-            raise EOFError("connection closed while reading HTTP headers")
+            where = "headers" if b"\n" in received else "status line"
+            raise EOFError(f"connection closed while reading HTTP {where}")
         received += data
         size = scanner.scan(received)
-    response = parse_response(received[:size], proxy=True)
-    if 200 <= response.status_code < 300 and len(received) > size:
-        # A client speaks first, in TLS as in WebSocket: these bytes cannot be the server's.
-        raise ValueError(f"{len(received) - size} bytes follow the response")
-    return response
+    return parse_response(received[:size], proxy=True), bytes(received[size:])

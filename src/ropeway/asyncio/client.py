@@ -82,11 +82,20 @@ class ClientConnection(Connection):
         self._flush()
         await self._wait_opening()
         if self.protocol.handshake_exc is not None:
+            forget_frames(self.protocol.handshake_exc)
             try:
                 raise self.protocol.handshake_exc
             finally:
                 # The protocol keeps the exception, which keeps this frame: end the cycle here.
                 del self
+
+
+def forget_frames(exc: BaseException | None) -> None:
+    """Drop the tracebacks of ``exc`` and what led to it: their frames hold the connection."""
+    while exc is not None:
+        exc.__traceback__ = None
+        forget_frames(exc.__cause__)
+        exc = exc.__context__
 
 
 class connect:  # noqa: N801 - it is called like a function
@@ -193,7 +202,7 @@ class connect:  # noqa: N801 - it is called like a function
             stream=kwargs,
         )
         self._entered = False
-        self._connection: ClientConnection | None = None
+        self._connection: ClientConnection
 
     @property
     def uri(self) -> str:
@@ -261,13 +270,11 @@ class connect:  # noqa: N801 - it is called like a function
             raise RuntimeError("connect() isn't reentrant")
         self._entered = True
         try:
-            connection = await self
-            self._connection = connection
-            return await connection.__aenter__()
+            self._connection = await self
         except BaseException:
             self._entered = False
-            self._connection = None
             raise
+        return await self._connection.__aenter__()
 
     async def __aexit__(
         self,
@@ -275,11 +282,10 @@ class connect:  # noqa: N801 - it is called like a function
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
         try:
-            if connection is not None:
-                await connection.__aexit__(exc_type, exc_value, traceback)
+            await self._connection.__aexit__(exc_type, exc_value, traceback)
         finally:
+            del self._connection
             self._entered = False
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
@@ -290,8 +296,9 @@ class connect:  # noqa: N801 - it is called like a function
         )
         while True:
             try:
-                async with self as connection:
-                    yield connection
+                # No name for the connection: it would keep it until the next one is there.
+                async with self:
+                    yield self._connection
             except Exception as exc:
                 await run(reconnecting.failed(exc), perform)
             else:

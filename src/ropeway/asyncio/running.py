@@ -20,6 +20,7 @@ from .._opening.steps import (
     Sleep,
     StartTLS,
     Step,
+    Unread,
 )
 from ..uri import WebSocketURI
 from .eyeballs import create_connection
@@ -172,6 +173,8 @@ class Opener:
                 self._transport.write(data)
             case Receive():
                 return await self._conversation.receive()
+            case Unread(data):
+                self._conversation.received[:0] = data
             case Handshake():
                 return await self._handshake(step)
             case Discard():
