@@ -208,7 +208,9 @@ class Frame:
         )
         length = head2 & 0x7F
         if opcode in CTRL_OPCODES:
-            # Before the payload is read: its length alone breaks the rule.
+            # Before the payload is read: what is known already may break a rule.
+            if not extensions:
+                frame._check_reserved()
             frame._check_control(length)
         if length >= 126:
             length = yield from _read_extended_length(read_exact, length)
@@ -271,10 +273,13 @@ class Frame:
             ProtocolError: when a reserved bit is set, or a control frame is fragmented or has more
                 than 125 bytes (RFC 6455, 5.2 and 5.5).
         """
-        if self.rsv1 or self.rsv2 or self.rsv3:
-            raise ProtocolError("reserved bits must be 0")
+        self._check_reserved()
         if self.opcode in CTRL_OPCODES:
             self._check_control(len(self.data))
+
+    def _check_reserved(self) -> None:
+        if self.rsv1 or self.rsv2 or self.rsv3:
+            raise ProtocolError("reserved bits must be 0")
 
     def _check_control(self, length: int) -> None:
         if length > MAX_CONTROL_PAYLOAD:

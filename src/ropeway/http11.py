@@ -462,6 +462,7 @@ def _raise_header_error(lines: list[str]) -> None:
             raise ValueError(f"invalid HTTP header line: {_show(line)}")
         if not is_token(name):
             raise ValueError(f"invalid HTTP header name: {_show(name)}")
+        value = value.strip("\t ")
         if not is_text(value):
             raise ValueError(f"invalid HTTP header value: {_show(value)}")
     raise AssertionError("headers are valid")

@@ -134,12 +134,12 @@ BROKEN_HEADERS = [
     (b"(A): b", "invalid HTTP header name: (A)"),
     (b"A\xff: b", r"invalid HTTP header name: A\xff"),
     (b"\xc3\xa9: b", "invalid HTTP header name: é"),
-    (b"A: \x00", "invalid HTTP header value:  \x00"),
-    (b"A: b\x7f", "invalid HTTP header value:  b\x7f"),
-    (b"A: b\x0bc", "invalid HTTP header value:  b\x0bc"),
+    (b"A: \x00", "invalid HTTP header value: \x00"),
+    (b"A: b\x7f", "invalid HTTP header value: b\x7f"),
+    (b"A: b\x0bc", "invalid HTTP header value: b\x0bc"),
     # a lone CR
-    (b"A: b\rc", "invalid HTTP header value:  b\rc"),
-    (b"A: b\r", "invalid HTTP header value:  b\r"),
+    (b"A: b\rc", "invalid HTTP header value: b\rc"),
+    (b"A: b\r", "invalid HTTP header value: b\r"),
     (b"\rA: b", "invalid HTTP header name: \rA"),
     # obsolete line folding
     (b"A: b\r\n c", "invalid HTTP header line:  c"),
