@@ -64,7 +64,8 @@ def test_the_report_is_a_table() -> None:
     tally.pings.add(0.0005)
     rows = [
         Row("talking", 1234.4, Samples([0.001, 0.002])),
-        Row("in all", 0.25, Samples()),
+        Row("in all", 0.25, None),
+        Row("in none", 0, Samples()),
     ]
     assert report("Measured", tally, rows).splitlines() == [
         "Measured",
@@ -74,6 +75,7 @@ def test_the_report_is_a_table() -> None:
         "",
         "                       messages/s  round trip p50      p99",
         "  talking                   1,234         1.00 ms  2.00 ms",
-        "  in all                      0.2               –        –",
+        "  in all                      0.2",
+        "  in none                       0               –        –",
         "  WebSocket pings (1)                     0.50 ms  0.50 ms",
     ]

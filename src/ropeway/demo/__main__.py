@@ -107,7 +107,7 @@ def _both(options: argparse.Namespace) -> int:
 
     _until_interrupted(run())
     yours = Row(f"your messages ({trips.count:,})", None, trips)
-    print(_report(room, [_everybody(room, started), yours]))
+    print(_report(room, [*_everybody(room, started), yours]))
     return 0
 
 
@@ -120,7 +120,7 @@ def _serve(options: argparse.Namespace) -> int:
             await asyncio.Event().wait()
 
     _until_interrupted(run())
-    print(_report(room, [_everybody(room, started)]))
+    print(_report(room, _everybody(room, started)))
     return 0
 
 
@@ -197,7 +197,6 @@ def _until_interrupted(task: Coroutine[Any, Any, None]) -> None:
 def _places(address: str) -> str:
     return (
         f"  page      http://{address}/\n"
-        f"  room      ws://{address}{PATH}\n"
         f"  terminal  python -m {MODULE} join ws://{address}{PATH} --name NAME"
     )
 
@@ -211,10 +210,12 @@ def _fetch(address: str) -> tuple[int, int]:
         return response.status, len(response.read())
 
 
-def _everybody(room: Room, started: float) -> Row:
+def _everybody(room: Room, started: float) -> list[Row]:
     seconds = time.perf_counter() - started
-    label = f"everybody for {seconds:.1f} s (busiest second: {room.tally.busiest:,})"
-    return Row(label, room.tally.received / seconds, Samples())
+    return [
+        Row(f"everybody for {seconds:,.1f} s", room.tally.received / seconds, None),
+        Row("the busiest second", room.tally.busiest, None),
+    ]
 
 
 def _report(room: Room, rows: list[Row]) -> str:

@@ -77,12 +77,12 @@ class Row:
     Args:
         label: what was measured.
         rate: messages a second, None where that means nothing.
-        trips: durations, from the sender and back to it.
+        trips: durations, from the sender and back to it; None where nobody could time them.
     """
 
     label: str
     rate: float | None
-    trips: Samples
+    trips: Samples | None
 
 
 def report(title: str, tally: Tally, rows: Iterable[Row]) -> str:
@@ -109,7 +109,7 @@ def report(title: str, tally: Tally, rows: Iterable[Row]) -> str:
     ]
     for label, *cells in table:
         aligned = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append(f"  {label:<{widths[0]}}  {'  '.join(aligned)}")
+        lines.append(f"  {label:<{widths[0]}}  {'  '.join(aligned)}".rstrip())
     return "\n".join(lines)
 
 
@@ -123,8 +123,12 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def _rate(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}"
+    if rate is None:
+        return ""
+    return f"{rate:,.0f}" if rate >= 9.95 or rate == int(rate) else f"{rate:.1f}"
 
 
-def _percentiles(samples: Samples) -> tuple[str, str]:
+def _percentiles(samples: Samples | None) -> tuple[str, str]:
+    if samples is None:
+        return "", ""
     return milliseconds(samples.percentile(50)), milliseconds(samples.percentile(99))
