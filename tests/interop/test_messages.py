@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 from .pairs import both_roles, every_peer, fragmenting_peer, pair
+from .payloads import LENGTHS, MIB, patterned
 from .peers import Message, Peer
 
 pytestmark = both_roles
-
-MIB = 1024 * 1024
-LENGTHS = [0, 1, 125, 126, 127, 65535, 65536, MIB]
-"""Both sides of each border between forms of a length (RFC 6455 section 5.2), and a large one."""
 
 TEXTS = {
     "empty": "",
@@ -27,13 +24,6 @@ TEXTS = {
     "nul": "\x00\x7f\x80",
     "borders": "\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff",
 }
-
-
-def patterned(length: int) -> bytes:
-    """Bytes of every value, whose period is prime to the masking key's."""
-    return (bytes(range(256)) + b"\x00\xff\x55") * (length // 259) + bytes(range(256))[
-        : length % 259
-    ]
 
 
 async def both_ways(ours: Any, theirs: Any, message: Message) -> None:
@@ -65,7 +55,7 @@ async def test_binary_of_every_length_form(peer: Peer, role: str) -> None:
 async def test_text_of_every_length_form(peer: Peer, role: str) -> None:
     async with pair(peer, role) as (ours, theirs):
         for length in LENGTHS:
-            await both_ways(ours, theirs, "a" * length)
+            await both_ways(ours, theirs, patterned(length).hex()[:length])
 
 
 @every_peer
@@ -80,11 +70,11 @@ async def test_many_messages_both_ways_at_once(peer: Peer, role: str) -> None:
 
     async def sends(end: Any, fill: bytes) -> None:
         for number, size in enumerate(sizes):
-            await end.send(f"{number}:".encode() + fill * size)
+            await end.send(f"{number}:".encode() + fill + patterned(size))
 
     async def receives(end: Any, fill: bytes) -> None:
         for number, size in enumerate(sizes):
-            assert await end.recv() == f"{number}:".encode() + fill * size
+            assert await end.recv() == f"{number}:".encode() + fill + patterned(size)
 
     async with pair(peer, role) as (ours, theirs):
         async with asyncio.TaskGroup() as group:

@@ -13,6 +13,7 @@ import pytest
 from ..support import subject
 from ..support.tls import TLS
 from .authority import Authority
+from .payloads import MIB, patterned
 from .real_proxies import (
     PASSWORD,
     PLAIN_PASSWORD,
@@ -106,7 +107,7 @@ async def talk(url: str, proxy: RealProxy, through: str | bool, **options: Any) 
     """Connect, see that it is the proxy that was connected to, and exchange messages."""
     async with subject.connect(url, proxy=through, **options) as connection:
         assert connection.remote_address[1] == proxy.port
-        for message in ("up", "索道 🚡", b"\x00\xff", b"d" * (1024 * 1024)):
+        for message in ("up", "索道 🚡", b"\x00\xff", patterned(MIB)):
             await connection.send(message)
             assert await connection.recv() == message
 

@@ -11,11 +11,12 @@ import pytest
 
 from .authority import Authority, Credentials
 from .pairs import both_roles, every_peer, pair
+from .payloads import MIB, patterned
 from .peers import Peer, PeerDistrustsError, PeerOptions
 
 pytestmark = both_roles
 
-MESSAGES = ["up", "", "索道 🚡", b"\x00\xff", b"d" * (1024 * 1024)]
+MESSAGES = ["up", "", "索道 🚡", b"\x00\xff", patterned(70_000), patterned(MIB)]
 
 
 @pytest.fixture

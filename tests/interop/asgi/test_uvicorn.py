@@ -18,13 +18,13 @@ from ...support import subject
 from ...support.rawpeer import BINARY, CONT, PING, TEXT, RawPeer, frame
 from ...support.require import require_package
 from ..pairs import every_peer, fragmenting_peer, one_loop
+from ..payloads import LENGTHS, MIB, patterned
 from ..peers import Deflate, Peer, PeerClosedError, PeerOptions, PeerRefusedError, Where
 from ..processes import first_line, python, running
 
 pytestmark = one_loop
 
 SERVE = Path(__file__).with_name("serve.py")
-LENGTHS = [0, 1, 125, 126, 65535, 65536, 1024 * 1024]
 MAX_SIZE = 2 * 1024 * 1024
 
 
@@ -69,7 +69,7 @@ async def test_echo(port: int, peer: Peer, deflate: Deflate | None) -> None:
     async with peer.connect(at(port, "/echo"), PeerOptions(deflate=deflate)) as client:
         assert ("sec-websocket-extensions" in client.headers) is (deflate is not None)
         for length in LENGTHS:
-            for message in ("a" * length, bytes(range(256)) * (length // 256) + b"x"):
+            for message in (patterned(length).hex()[:length], patterned(length)):
                 await client.send(message)
                 assert await client.recv() == message
         for text in ("Téléphérique", "索道 🚡" * 1000):
@@ -81,7 +81,7 @@ async def test_echo_to_ropeways_client(port: int) -> None:
     async with subject.connect(f"ws://127.0.0.1:{port}/echo", proxy=None) as client:
         agreed = client.response.headers["Sec-WebSocket-Extensions"]
         assert "server_max_window_bits=12" in agreed
-        for message in ("", "up", "索道 🚡" * 1000, bytes(1024 * 1024)):
+        for message in ("", "up", "索道 🚡" * 1000, patterned(MIB)):
             await client.send(message)
             assert await client.recv() == message
         await client.send(["one ", "", "two"])

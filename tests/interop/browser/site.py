@@ -92,7 +92,7 @@ class Site:
             "narrow": {"extensions": [narrow]},
             "small": {"max_size": 1000},
             "elsewhere": {"origins": ["https://elsewhere.test"]},
-            "tls": {"ssl": tls.server},
+            "tls": {"ssl": tls.server, "compression": None},
         }
 
 
