@@ -64,7 +64,7 @@ async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hea
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + accept_key(key).encode() + b"\r\n\r\n\x88\x02\x03\xe8"
     )
-    await reader.read()
+    await reader.readexactly(8)  # a close frame with a code, masked
 
 
 async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: bytes) -> None:

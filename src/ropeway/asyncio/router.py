@@ -6,6 +6,7 @@ import http
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from ..http11 import Request, Response
 from ..typing import PathLike
@@ -142,12 +143,12 @@ class Router:
         adapter = self.url_map.bind(
             server_name=self.get_server_name(connection, request), url_scheme=self.url_scheme
         )
-        path, _, query = request.path.partition("?")
         try:
-            handler, arguments = adapter.match(path_info=path, query_args=query)
+            target = urlsplit(request.path)
+            handler, arguments = adapter.match(path_info=target.path, query_args=target.query)
         except RequestRedirect as redirect:
             return self.redirect(connection, redirect.new_url)
-        except NotFound:
+        except (NotFound, ValueError):  # no rule, or no path that a rule could have
             return self.not_found(connection)
         connection.handler, connection.handler_kwargs = handler, arguments
         return None
