@@ -104,8 +104,7 @@ class Headers(MutableMapping[str, str]):
         try:
             data = str(self).encode("iso-8859-1")
         except UnicodeEncodeError:
-            self._check()
-            raise
+            data = b""
         # What may stand in headers is removed, which is several times faster than matching each;
         # a sound block leaves its line ends.
         names = "".join([name for name, value in self._list]).encode(errors="replace")

@@ -432,11 +432,11 @@ def _split_head(head: bytes | bytearray, first_line_error: type[Exception]) -> t
     for line in lines[1:-2]:
         name, colon, value = line.partition(":")
         if not colon or not name:
-            _raise_header_error(lines)
+            _check_headers(lines)
         names.append(name)
         items.append((name, value.strip("\t ")))
     if "".join(names).encode("iso-8859-1").translate(None, TOKEN_ALPHABET):
-        _raise_header_error(lines)
+        _check_headers(lines)
     return lines[0], Headers._from_checked(items)
 
 
@@ -449,14 +449,14 @@ def _check_head(
     if not is_text(lines[0]):
         what = "request" if first_line_error is RequestLineTooLong else "status"
         raise ValueError(f"invalid HTTP {what} line: {_show(lines[0])}")
-    if not all(map(is_text, lines)):
-        _raise_header_error(lines)
+    _check_headers(lines)
 
 
-def _raise_header_error(lines: list[str]) -> None:
+def _check_headers(lines: list[str]) -> None:
     """Raise what is wrong with the first header line that isn't valid (RFC 9112, 5)."""
     for line in lines[1:-2]:
-        # RFC 9112, 5.2: a line that starts with whitespace continued the previous one, once.
+        # RFC 9112, 5.2: a line that starts with whitespace once continued the previous one; now
+        # it has a name that isn't a token, or none.
         name, colon, value = line.partition(":")
         if not colon:
             raise ValueError(f"invalid HTTP header line: {_show(line)}")
@@ -465,7 +465,6 @@ def _raise_header_error(lines: list[str]) -> None:
         value = value.strip("\t ")
         if not is_text(value):
             raise ValueError(f"invalid HTTP header value: {_show(value)}")
-    raise AssertionError("headers are valid")
 
 
 def _show(text: str) -> str:

@@ -199,6 +199,14 @@ def test_extensions_apply_in_order_and_back(mask: bool) -> None:
     assert [extension.max_sizes for extension in extensions] == [[9], [9]]
 
 
+def test_extensions_may_use_reserved_bits_of_control_frames() -> None:
+    frame = Frame(PING, b"abc")
+    data = frame.serialize(mask=False, extensions=[Tag(b"x")])
+    assert parse(data, extensions=[Tag(b"x")])[0] == frame
+    with pytest.raises(ProtocolError, match="reserved bits must be 0"):
+        parse(data)
+
+
 STRINGS = [
     (Frame(TEXT, b"Spam"), "TEXT 'Spam' [4 bytes]"),
     (Frame(TEXT, b"S"), "TEXT 'S' [1 byte]"),
