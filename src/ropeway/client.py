@@ -49,7 +49,7 @@ class ClientProtocol(Protocol):
         extensions: Sequence[ClientExtensionFactory] | None = None,
         subprotocols: Sequence[Subprotocol] | None = None,
         state: State = CONNECTING,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
     ) -> None:
         """Make a connection.
@@ -95,7 +95,10 @@ class ClientProtocol(Protocol):
         headers["Sec-WebSocket-Version"] = "13"
         if self.available_extensions is not None:
             headers["Sec-WebSocket-Extensions"] = build_extension(
-                [(factory.name, factory.get_request_params()) for factory in self.available_extensions]
+                [
+                    (factory.name, factory.get_request_params())
+                    for factory in self.available_extensions
+                ]
             )
         if self.available_subprotocols is not None:
             headers["Sec-WebSocket-Protocol"] = build_subprotocol(self.available_subprotocols)

@@ -45,9 +45,11 @@ __all__ = ["InvalidHost", "ServerProtocol"]
 SelectSubprotocol = Callable[["ServerProtocol", Sequence[Subprotocol]], Subprotocol | None]
 Origins = Sequence[Origin | re.Pattern[str] | None] | str
 
+# 4.2.1: the only version that there is.
+VERSION = "13"
+
 NOT_FOR_BROWSERS = (
-    "\n\nYou cannot access a WebSocket server directly with a browser. "
-    "You need a WebSocket client."
+    "\n\nYou cannot access a WebSocket server directly with a browser. You need a WebSocket client."
 )
 SEE_LOG = "Failed to open a WebSocket connection.\nSee server log for more information.\n"
 
@@ -67,7 +69,7 @@ class ServerProtocol(Protocol):
         subprotocols: Sequence[Subprotocol] | None = None,
         select_subprotocol: SelectSubprotocol | None = None,
         state: State = CONNECTING,
-        max_size: int | None | tuple[int | None, int | None] = 2**20,
+        max_size: int | tuple[int | None, int | None] | None = 2**20,
         logger: LoggerLike | None = None,
         hosts: Sequence[str] | None = None,
     ) -> None:
@@ -131,13 +133,12 @@ class ServerProtocol(Protocol):
 
     def _refusal(self, request: Request, exc: Exception) -> Response:
         """Turn the reason for refusing a request into a response, and log it."""
-        for kind, status, fact in REFUSALS:
-            if isinstance(exc, kind):
-                break
-        else:
+        matches = [refusal for refusal in REFUSALS if isinstance(exc, refusal[0])]
+        if not matches:
             self.logger.error("opening handshake failed", exc_info=exc)
             self.handshake_exc = request._exception = exc.with_traceback(None)
             return self.reject(http.HTTPStatus.INTERNAL_SERVER_ERROR, SEE_LOG)
+        kind, status, fact = matches[0]
         if self.debug:
             self.logger.debug("! %s", fact, exc_info=exc)
         reasons = [str(exc)]
@@ -153,6 +154,9 @@ class ServerProtocol(Protocol):
             response.headers["Allow"] = "GET"
         elif kind is InvalidUpgrade:
             response.headers["Upgrade"] = "websocket"
+        elif isinstance(exc, InvalidHeader) and exc.name == "Sec-WebSocket-Version":
+            # 4.4: "the server MUST respond with one or more |Sec-WebSocket-Version| headers".
+            response.headers["Sec-WebSocket-Version"] = VERSION
         self.handshake_exc = request._exception = exc.with_traceback(None)
         return response
 
@@ -189,7 +193,7 @@ class ServerProtocol(Protocol):
         if len(raw_key) != 16:
             raise InvalidHeaderValue("Sec-WebSocket-Key", key)
         version = single_value(headers, "Sec-WebSocket-Version")
-        if version != "13":
+        if version != VERSION:
             raise InvalidHeaderValue("Sec-WebSocket-Version", version)
         self.origin = self.process_origin(headers)
         extensions_header, self.extensions = self.process_extensions(headers)

@@ -421,7 +421,7 @@ class Engine:
     # Time
 
     def next_deadline(self, now: float) -> float | None:
-        """Tell when to call :meth:`on_deadline`, in seconds on the driver's clock; None for never."""
+        """Tell when to call :meth:`on_deadline`, on the driver's clock; None for never."""
         if self._state is OPEN:
             return self.keepalive.next_deadline()
         if self.close_expected():

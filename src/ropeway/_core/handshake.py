@@ -17,10 +17,14 @@ def check_upgrade(headers: Headers) -> None:
         InvalidUpgrade: when Upgrade or Connection is missing or wrong.
 
     """
-    options = [option for value in headers.get_all("Connection") for option in parse_connection(value)]
+    options = [
+        option for value in headers.get_all("Connection") for option in parse_connection(value)
+    ]
     if not any(option.lower() == "upgrade" for option in options):
         raise InvalidUpgrade("Connection", ", ".join(options) or None)
-    protocols = [protocol for value in headers.get_all("Upgrade") for protocol in parse_upgrade(value)]
+    protocols = [
+        protocol for value in headers.get_all("Upgrade") for protocol in parse_upgrade(value)
+    ]
     # 4.1: "an ASCII case-insensitive match for the value "websocket"".
     if len(protocols) != 1 or protocols[0].lower() != "websocket":
         raise InvalidUpgrade("Upgrade", ", ".join(protocols) or None)

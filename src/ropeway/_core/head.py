@@ -43,7 +43,10 @@ class HeadReader:
             if newline < 0:
                 return None
             # A line that ends in a bare LF is refused when the head is parsed.
-            blank = self.lines > 0 and buffer[line_start:stop] in (b"\r\n", b"\n")
+            blank = self.lines > 0 and buffer[line_start:stop] in (
+                bytearray(b"\r\n"),
+                bytearray(b"\n"),
+            )
             self._line_start = scanned = stop
             self.lines += 1
             if blank:
@@ -55,9 +58,7 @@ class HeadReader:
             kind = HeaderLineTooLong if self.lines else self._first_line_too_long
             raise kind(f"read {length} bytes, expected no more than {MAX_LINE_LENGTH} bytes")
         # The first line and the blank line aren't headers.
-        if self.lines > MAX_NUM_HEADERS + 1 or (
-            self.lines == MAX_NUM_HEADERS + 1 and length > 2
-        ):
+        if self.lines > MAX_NUM_HEADERS + 1 or (self.lines == MAX_NUM_HEADERS + 1 and length > 2):
             raise TooManyHeaders(f"expected no more than {MAX_NUM_HEADERS} headers")
         if stop > MAX_HEAD_SIZE:
             raise HeaderLineTooLong(

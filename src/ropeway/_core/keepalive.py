@@ -58,7 +58,7 @@ class Keepalive:
     def acknowledge(self, payload: bytes, now: float) -> list[tuple[object, float]]:
         """Match a pong; gives ``(token, seconds)`` of each ping that it answers.
 
-        5.5.3 lets a peer answer only the latest of several pings, so earlier ones count as answered.
+        5.5.3 lets a peer answer only the latest of several pings, so earlier ones are answered too.
         An unsolicited pong answers none.
         """
         if payload not in self.pings:

@@ -87,7 +87,7 @@ class Reader:
         self.deflated_bytes = 0
 
     def use_extensions(self, extensions: list[Extension]) -> None:
-        """Set what was negotiated: a lone permessage-deflate streams, all else sees whole frames."""
+        """Set what was negotiated: permessage-deflate alone streams, all else sees whole frames."""
         if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
             self.deflate = extensions[0]
             self.allowed_rsv = RSV1
@@ -163,7 +163,7 @@ class Reader:
         if available < 2:
             return False
         second = data[pos + 1]
-        # 5.1: "a client MUST mask all frames that it sends to the server"; "A server MUST NOT mask".
+        # 5.1: "a client MUST mask all frames that it sends to the server", and a server none.
         if (second >= 0x80) != self.masked:
             raise ProtocolError("incorrect masking")
         length = second & 0x7F

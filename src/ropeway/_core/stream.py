@@ -42,9 +42,7 @@ class StreamReader:
         """Read ``size`` bytes."""
         while len(self.buffer) < size:
             if self.eof:
-                raise EOFError(
-                    f"stream ends after {len(self.buffer)} bytes, expected {size} bytes"
-                )
+                raise EOFError(f"stream ends after {len(self.buffer)} bytes, expected {size} bytes")
             yield
         return self._take(size)
 

@@ -143,9 +143,7 @@ class Writer:
         frame = Frame(Opcode(opcode), data, fin)
         for extension in self.extensions:
             frame = extension.encode(frame)
-        first = (
-            frame.fin << 7 | frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4 | frame.opcode
-        )
+        first = frame.fin << 7 | frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4 | frame.opcode
         payload_bytes_sent = self.payload_bytes_sent
         self._append(first, contiguous(frame.data))
         self.payload_bytes_sent = payload_bytes_sent

@@ -35,6 +35,7 @@ def accept_plan(
     if options.server_header is not None:
         response.headers.pop("Server", None)
         response.headers["Server"] = options.server_header
+    connection.response = response
     replaced = yield from _ask(
         connection, options.process_response, "process_response", request, response
     )
@@ -43,6 +44,7 @@ def accept_plan(
     reason = turned_away_because()
     if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS and reason is not None:
         response = connection.protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, reason)
+    connection.response = response
     return response if connection.protocol.state is State.CONNECTING else None
 
 

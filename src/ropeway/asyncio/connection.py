@@ -37,7 +37,7 @@ class Connection(Link):
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_queue: int | None | tuple[int | None, int | None] = 16,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
         """Make a connection; the transport comes with ``connection_made()``.
@@ -182,10 +182,10 @@ class Connection(Link):
             self._receiving = True
             try:
                 if timeout is None:
-                    await self._wait_receivable(inbox.is_ready)
+                    await self._wait_receivable(inbox.is_ready, True)
                 else:
                     async with asyncio.timeout(timeout):
-                        await self._wait_receivable(inbox.is_ready)
+                        await self._wait_receivable(inbox.is_ready, True)
             finally:
                 self._receiving = False
         try:
@@ -248,7 +248,7 @@ class Connection(Link):
         stream = self._stream = MessageStream(self._inbox, decode)
         try:
             while not stream.finished:
-                await self._wait_receivable(stream.is_ready)
+                await self._wait_receivable(stream.is_ready, False)
                 try:
                     fragment = stream.take()
                 except UnicodeDecodeError as exc:
@@ -305,10 +305,10 @@ class Connection(Link):
         elif isinstance(message, Mapping):
             raise TypeError("data is a dict-like object")
         elif isinstance(message, Iterable):
-            await self._send_fragments(_Asynchronous(message), text, compress)
+            await self._send_fragments(_Asynchronous(message), "iterable", text, compress)
             return
         elif isinstance(message, AsyncIterable):
-            await self._send_fragments(aiter(message), text, compress)
+            await self._send_fragments(aiter(message), "async iterable", text, compress)
             return
         else:
             raise TypeError("data must be str, bytes, iterable, or async iterable")
@@ -341,6 +341,7 @@ class Connection(Link):
     async def _send_fragments(
         self,
         fragments: AsyncIterator[DataLike],
+        kind: str,
         text: bool | None,
         compress: bool | None,
     ) -> None:
@@ -352,12 +353,12 @@ class Connection(Link):
         try:
             is_str = isinstance(fragment, str)
             if not is_str and not isinstance(fragment, BytesLike):
-                raise TypeError("iterable must contain bytes or str")
+                raise TypeError(f"{kind} must contain bytes or str")
             opcode = OP_TEXT if (is_str if text is None else text) else OP_BINARY
             await self._send_frame(opcode, fragment, False, compress)
             async for fragment in fragments:
                 if not isinstance(fragment, str if is_str else BytesLike):
-                    raise TypeError("iterable must contain uniform types")
+                    raise TypeError(f"{kind} must contain uniform types")
                 await self._send_frame(OP_CONT, fragment, False, compress)
             # Only now is it known that the fragment before was the last.
             await self._send_frame(OP_CONT, b"", True, compress)
@@ -469,7 +470,7 @@ def _control_payload(data: DataLike) -> bytes:
 
 
 class _Messages:
-    """Iterates over a connection's messages; an asynchronous generator costs more and needs closing."""
+    """Iterates over messages; an asynchronous generator would cost more and need closing."""
 
     __slots__ = ("_connection",)
 

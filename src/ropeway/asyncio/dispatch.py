@@ -13,8 +13,8 @@ class Waiter:
     """What a task awaits until a message is there: like a Future, but woken without a loop turn.
 
     A task that awaits an object with ``_asyncio_future_blocking`` hands it a wake-up callable, as
-    with a Future. ``wake()`` enters the task's context and calls it there and then, which spares the
-    Handle, the queue and another pass through the selector.
+    with a Future. ``wake()`` enters the task's context and calls it there and then, which spares
+    the Handle, the queue and another pass through the selector.
 
     Invariants: one task awaits it, once; ``result()`` is None or raises what ended the wait; after
     the wake-up it references nothing.

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import math
 import weakref
+from collections.abc import Callable
 from time import monotonic
-from typing import Any, cast
+from typing import cast
 
 from .._core.inbox import Inbox, MessageStream
 from .._core.states import CONNECTING, OPEN
@@ -45,7 +46,7 @@ class Link(asyncio.BufferedProtocol):
         ping_interval: float | None,
         ping_timeout: float | None,
         close_timeout: float | None,
-        max_queue: int | None | tuple[int | None, int | None],
+        max_queue: int | tuple[int | None, int | None] | None,
         write_limit: int | tuple[int, int | None],
     ) -> None:
         self.protocol = protocol
@@ -207,15 +208,19 @@ class Link(asyncio.BufferedProtocol):
             return True
         return inbox.is_ready() or self._lost.done() or self.protocol.closing.eof_received
 
-    async def _wait_receivable(self, ready: Any) -> None:
-        """Wait until ``ready()``; raise ConnectionClosed when that will never be."""
+    async def _wait_receivable(self, ready: Callable[[], bool], whole: bool) -> None:
+        """Wait until ``ready()``; raise ConnectionClosed when that will never be.
+
+        ``whole`` says that a whole message is wanted, so that its fragments may exceed the high
+        water mark.
+        """
         inbox = self._inbox
         while not ready():
             if inbox.closed:
                 await self._wait_lost()
                 raise self.close_exc
             receiver = self._receiver = Waiter(self.loop)
-            inbox.wanted = True
+            inbox.wanted = whole
             try:
                 if self.protocol.can_resume() and not self._delivering:
                     self._deliver_soon()

@@ -72,7 +72,7 @@ class ServerConnection(Connection):
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
-        max_queue: int | None | tuple[int | None, int | None] = 16,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
         write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
         """Make a connection; see :class:`Connection` for the arguments.
@@ -296,9 +296,7 @@ class _Acceptor:
     ) -> Subprotocol | None:
         connection = protocol.__dict__["connection"]()
         assert self.options.select_subprotocol is not None
-        return cast(
-            Subprotocol | None, self.options.select_subprotocol(connection, subprotocols)
-        )
+        return cast(Subprotocol | None, self.options.select_subprotocol(connection, subprotocols))
 
     async def run(self, connection: ServerConnection) -> None:
         """Run one connection; nobody awaits this, so what goes wrong is logged."""
@@ -334,7 +332,6 @@ class _Acceptor:
             return False
         if response is None:
             return False
-        connection.response = response
         protocol.send_response(response)
         if protocol.state is OPEN:
             connection._start_keepalive()
@@ -401,8 +398,8 @@ def serve(
     ping_interval: float | None = 20,
     ping_timeout: float | None = 20,
     close_timeout: float | None = 10,
-    max_size: int | None | tuple[int | None, int | None] = 2**20,
-    max_queue: int | None | tuple[int | None, int | None] = 16,
+    max_size: int | tuple[int | None, int | None] | None = 2**20,
+    max_queue: int | tuple[int | None, int | None] | None = 16,
     write_limit: int | tuple[int, int | None] = 2**15,
     logger: LoggerLike | None = None,
     create_connection: type[ServerConnection] | None = None,

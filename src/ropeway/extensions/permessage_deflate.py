@@ -213,10 +213,8 @@ class _Parameters:
     client_max_window_bits: int | Literal[True] | None = None
 
     def build(self) -> list[ExtensionParameter]:
-        built: list[ExtensionParameter] = []
-        for name in ("server_no_context_takeover", "client_no_context_takeover"):
-            if getattr(self, name):
-                built.append((name, None))
+        switches = ("server_no_context_takeover", "client_no_context_takeover")
+        built: list[ExtensionParameter] = [(name, None) for name in switches if getattr(self, name)]
         for name in ("server_max_window_bits", "client_max_window_bits"):
             bits = getattr(self, name)
             if bits is not None:
@@ -225,7 +223,7 @@ class _Parameters:
 
     @classmethod
     def parse(cls, params: Sequence[ExtensionParameter], *, offer: bool) -> _Parameters:
-        """Check names, values and duplicates; only an offer may leave out a window's size (7.1.2.2)."""
+        """Check names, values, duplicates; only an offer may leave out a size (7.1.2.2)."""
         parsed: dict[str, Any] = {}
         for name, value in params:
             if name not in cls.__dataclass_fields__:
@@ -387,7 +385,8 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         _check_settings(compress_settings, "server_max_window_bits")
         if require_client_max_window_bits and client_max_window_bits is None:
             raise ValueError(
-                "require_client_max_window_bits is enabled, but client_max_window_bits isn't configured"
+                "require_client_max_window_bits is enabled, "
+                "but client_max_window_bits isn't configured"
             )
         self.server_no_context_takeover = server_no_context_takeover
         self.client_no_context_takeover = client_no_context_takeover
