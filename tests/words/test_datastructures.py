@@ -292,3 +292,9 @@ def test_subclasses_keep_their_attributes() -> None:
     again = pickle.loads(pickle.dumps(headers))
     assert (type(again), again, again.tag) == (Tagged, headers, "some")
     assert repr(headers.copy()) == "Tagged([('A', '1')])"
+
+
+def test_the_slow_check_agrees_with_the_fast_one() -> None:
+    headers = Headers({"Name": "é\t~", "!": ""})
+    headers._check()
+    assert headers.serialize() == b"Name: \xe9\t~\r\n!: \r\n\r\n"
