@@ -105,6 +105,7 @@ async def echoing(**options: Any) -> AsyncIterator[int]:
 
 async def talk(url: str, proxy: RealProxy, through: str | bool, **options: Any) -> None:
     """Connect, see that it is the proxy that was connected to, and exchange messages."""
+    options["compression"] = None
     async with subject.connect(url, proxy=through, **options) as connection:
         assert connection.remote_address[1] == proxy.port
         for message in ("up", "索道 🚡", b"\x00\xff", patterned(MIB)):
