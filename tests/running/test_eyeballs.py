@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ropeway.asyncio import eyeballs
 
 from ..support.loops import Run
+from ..support.tls import TLS
 from .waiting import until
 
 Address = tuple[str, int]
@@ -103,6 +105,32 @@ def test_families_take_turns() -> None:
     six: list[Any] = [(socket.AF_INET6, 1, 6, "", ("::1", 1, 0, 0))]
     assert eyeballs._alternating([*four, *six]) == [four[0], six[0], four[1], four[2]]
     assert eyeballs._alternating([*six, *four]) == [six[0], *four]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_is_for_the_name_that_was_asked_for(run: Run[Any], tls: TLS, trusted: bool) -> None:
+    async def main() -> Any:
+        server = await asyncio.start_server(
+            lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=tls.server_context
+        )
+        async with server:
+            transport, _ = await eyeballs.create_connection(
+                asyncio.get_running_loop(),
+                asyncio.Protocol,
+                host="localhost",
+                port=server.sockets[0].getsockname()[1],
+                ssl=tls.client_context if trusted else tls.untrusted_client_context,
+                happy_eyeballs_delay=0.25,
+            )
+            name = transport.get_extra_info("ssl_object").server_hostname
+            transport.abort()
+            return name
+
+    if trusted:
+        assert run(main()) == "localhost"
+    else:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            run(main())
 
 
 def test_every_loop_takes_the_same_arguments(run: Run[Any], answering: Address) -> None:
