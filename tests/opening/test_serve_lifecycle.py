@@ -241,11 +241,12 @@ async def test_a_client_sees_the_503() -> None:
 
 
 async def test_closing_waits_for_a_handshake_that_never_ends_no_longer_than_its_limit() -> None:
-    async with serving(open_timeout=0.2) as server, raw_client(port_of(server)) as client:
-        await client.send(b"GET ")
-        await is_accepted(server)
-        server.close()
-        await server.wait_closed()
+    async with serving(open_timeout=0.2, close_timeout=0.1) as server:
+        async with raw_client(port_of(server)) as client:
+            await client.send(b"GET ")
+            await is_accepted(server)
+            server.close()
+            await server.wait_closed()
 
 
 # connections
