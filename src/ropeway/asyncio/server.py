@@ -22,7 +22,7 @@ from .._opening.accepting import accept_plan
 from .._opening.options import ServeOptions, modernize
 from ..exceptions import InvalidHeader
 from ..extensions.base import ServerExtensionFactory
-from ..frames import CloseCode
+from ..frames import Close, CloseCode, Frame, Opcode
 from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
@@ -209,7 +209,11 @@ class Server:
             code: close code for open connections.
             reason: why, at most 123 bytes of UTF-8.
 
+        Raises:
+            ProtocolError: when the code is invalid or the reason too long.
+
         """
+        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
         if self._close_task is None:
             self._close_task = self.get_loop().create_task(
                 self._close(close_connections, code, reason)
@@ -304,8 +308,11 @@ class _Acceptor:
             opened = await self._open(connection)
         except Exception:
             connection.logger.error("opening handshake failed", exc_info=True)
-            connection.transport.abort()
+            connection.abort()
             return
+        except BaseException:  # cancelled: nobody else knows the connection yet
+            connection.abort()
+            raise
         if opened:
             try:
                 async with connection:
