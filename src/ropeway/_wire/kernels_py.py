@@ -29,12 +29,17 @@ def utf8_rest(pending: bytes, piece: bytes) -> bytes:
     """
     text = pending + piece
     _, valid = codecs.utf_8_decode(text, "strict", False)
-    return text[valid:]
+    rest = text[valid:]
+    # Python's incremental decoder waits for a surrogate's third byte; its second is wrong already.
+    if len(rest) == 2 and rest[0] == 0xED and rest[1] >= 0xA0:
+        text.decode()
+    return rest
 
 
 def frame_bytes(first: int, payload: str | BytesLike, masked: bool, key: int) -> bytes:
     """Serialise a frame whose first byte is ``first``, with the shortest length form (5.2)."""
-    data = payload.encode() if isinstance(payload, str) else bytes(payload)
+    # Not bytes(payload) alone, which takes an int for a size and a list for bytes.
+    data = payload.encode() if isinstance(payload, str) else bytes(memoryview(payload))
     mask_bit = 0x80 if masked else 0
     length = len(data)
     if length < 126:
