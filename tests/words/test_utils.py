@@ -101,14 +101,14 @@ def test_get_socket_name_of_another_family() -> None:
 
 @pytest.fixture
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ROPEWAY_TEST", raising=False)
-    monkeypatch.delenv("WEBSOCKETS_TEST", raising=False)
+    monkeypatch.delenv("ROPEWAY_MAX_REDIRECTS", raising=False)
+    monkeypatch.delenv("WEBSOCKETS_MAX_REDIRECTS", raising=False)
 
 
 @pytest.mark.usefixtures("no_variables")
 @pytest.mark.parametrize("default", [None, 1, 1.5, "a"])
 def test_env_default(default: Any) -> None:
-    assert env("TEST", default) is default
+    assert env("MAX_REDIRECTS", default) is default
 
 
 @pytest.mark.usefixtures("no_variables")
@@ -120,23 +120,23 @@ def test_env_default(default: Any) -> None:
 def test_env_converts(
     monkeypatch: pytest.MonkeyPatch, prefix: str, default: Any, text: str, value: Any
 ) -> None:
-    monkeypatch.setenv(f"{prefix}_TEST", text)
-    assert env("TEST", default) == value
-    assert type(env("TEST", default)) is type(value)
+    monkeypatch.setenv(f"{prefix}_MAX_REDIRECTS", text)
+    assert env("MAX_REDIRECTS", default) == value
+    assert type(env("MAX_REDIRECTS", default)) is type(value)
 
 
 @pytest.mark.usefixtures("no_variables")
 def test_env_prefers_our_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROPEWAY_TEST", "ours")
-    monkeypatch.setenv("WEBSOCKETS_TEST", "theirs")
-    assert env("TEST", "default") == "ours"
+    monkeypatch.setenv("ROPEWAY_MAX_REDIRECTS", "ours")
+    monkeypatch.setenv("WEBSOCKETS_MAX_REDIRECTS", "theirs")
+    assert env("MAX_REDIRECTS", "default") == "ours"
 
 
 @pytest.mark.usefixtures("no_variables")
 def test_env_names_the_variable_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEBSOCKETS_TEST", "much")
-    with pytest.raises(ValueError, match="variable WEBSOCKETS_TEST is 'much', not int"):
-        env("TEST", 5)
+    monkeypatch.setenv("WEBSOCKETS_MAX_REDIRECTS", "much")
+    with pytest.raises(ValueError, match="variable WEBSOCKETS_MAX_REDIRECTS is 'much', not int"):
+        env("MAX_REDIRECTS", 5)
 
 
 @pytest.fixture
