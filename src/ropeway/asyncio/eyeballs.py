@@ -1,4 +1,8 @@
-"""Happy Eyeballs (RFC 8305) for loops whose ``create_connection`` does not know it, as uvloop's."""
+"""Happy Eyeballs (RFC 8305) on every loop.
+
+uvloop's ``create_connection`` does not know it, and asyncio's starts a race, with tasks and all,
+even for the one address of ``localhost``: that cost 0.5 of the 3.5 ms of opening a connection.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,8 @@ async def create_connection(
     """
     if happy_eyeballs_delay is None:
         return await loop.create_connection(factory, **arguments)
-    if isinstance(loop, asyncio.BaseEventLoop):
+    if "interleave" in arguments or "all_errors" in arguments:
+        # The caller wants asyncio's own.
         return await loop.create_connection(
             factory, happy_eyeballs_delay=happy_eyeballs_delay, **arguments
         )
@@ -46,13 +51,15 @@ async def create_connection(
     family, flags = arguments.pop("family", 0), arguments.pop("flags", 0)
     local_addr = arguments.pop("local_addr", None)
     proto = arguments.pop("proto", 0)
-    arguments.pop("interleave", None)
     if arguments.get("ssl"):
         arguments.setdefault("server_hostname", host)
     found = await loop.getaddrinfo(
         host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
     )
-    sock = await _race(loop, _alternating(found), happy_eyeballs_delay, local_addr)
+    if len(found) == 1:
+        sock = await _connect(loop, found[0], local_addr)
+    else:
+        sock = await _race(loop, _alternating(found), happy_eyeballs_delay, local_addr)
     try:
         return await loop.create_connection(factory, sock=sock, **arguments)
     except BaseException:
