@@ -135,7 +135,7 @@ def test_bytes_can_be_put_back(run: Run[Any]) -> None:
         yield Send(b"23")
         data = yield from receiving(2)
         yield Unread(b"1" + data)
-        return (yield Receive())
+        return (yield from receiving(3))
 
     async def main() -> Any:
         async with listening(echoing) as where:
@@ -152,7 +152,7 @@ def test_a_unix_socket(run: Run[Any], tmp_path: Any) -> None:
 
     def plan() -> Plan[bytes]:
         yield OpenUnix({"path": path})
-        data = yield Receive()
+        data: bytes = yield Receive()
         yield Discard()
         return data
 
