@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, overload
 
 from .exceptions import InvalidHeaderValue
 
 __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
+
+T = TypeVar("T")
 
 # RFC 9110, 5.5: visible characters, spaces, tabs and obs-text; no CR, LF, NUL, no other control.
 is_text = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
@@ -141,6 +143,12 @@ class Headers(MutableMapping[str, str]):
             return values[0]
         raise MultipleValuesError(key)
 
+    @overload
+    def get(self, key: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str) -> str: ...
+    @overload
+    def get(self, key: str, default: T) -> str | T: ...
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a header.
 
@@ -241,13 +249,13 @@ HeadersLike = Headers | Mapping[str, str] | Iterable[tuple[str, str]] | Supports
 """What is accepted where headers are expected."""
 
 
-def _pairs(source: HeadersLike) -> Iterable[tuple[str, str]]:
-    """Return the names and values in any of the forms that headers may be given in."""
+def _pairs(source: Any) -> Iterable[tuple[str, str]]:
+    """Return the names and values of what is HeadersLike."""
     if isinstance(source, Headers):
         # A list of its own: ``headers.update(headers)`` must come to an end.
         return source._list.copy()
     if isinstance(source, Mapping):
         return source.items()
     if hasattr(source, "keys"):
-        return [(key, source[key]) for key in source.keys()]  # type: ignore[index]  # noqa: SIM118
+        return [(key, source[key]) for key in source.keys()]  # noqa: SIM118
     return source
