@@ -203,6 +203,10 @@ async def open_room(room: Room, host: str, port: int) -> AsyncIterator[str]:
         host,
         port,
         process_request=room.process_request,
+        # Browsers keep spare connections on which they ask nothing; the room waits for them to
+        # time out when it closes, and somebody who pressed Ctrl-C waits for the room.
+        open_timeout=3,
+        close_timeout=3,
         max_size=MAX_MESSAGE,
         max_connections=MAX_CONNECTIONS,
         # Other pages that the visitor's browser has open must not listen, not even by way of a
