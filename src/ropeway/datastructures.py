@@ -258,4 +258,5 @@ def _pairs(source: Any) -> Iterable[tuple[str, str]]:
         return source.items()
     if hasattr(source, "keys"):
         return [(key, source[key]) for key in source.keys()]  # noqa: SIM118
-    return source
+    pairs: Iterable[tuple[str, str]] = source
+    return pairs
