@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +29,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     pyfuncitem.funcargs["run"](pyfuncitem.obj(**arguments))
     return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def peers_loaded() -> None:
+    """Load the peers' libraries once, where ``run`` need not look through them after each test."""
+    for name in (
+        "aiohttp.web",
+        "websockets.asyncio.client",
+        "websockets.asyncio.server",
+        "wsproto",
+    ):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -42,7 +43,7 @@ def visiting(url: str, *, trusted: Path) -> Iterator[subprocess.Popen[str]]:
         command = [require("chromium"), *FLAGS, f"--user-data-dir={profile}"]
         command.append(f"--ignore-certificate-errors-spki-list={key_hash(trusted)}")
         # Chromium's own complaints, about a missing bus for example, are no part of a test.
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with running([*command, url], **quiet) as process:
             yield process
 

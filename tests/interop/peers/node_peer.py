@@ -96,7 +96,8 @@ class Control:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         self.tell(command, number, **options)
         await self._writer.drain()
-        return await answer
+        reply: dict[str, Any] = await answer
+        return reply
 
     def tell(self, command: str, number: int = 0, **options: Any) -> None:
         line = json.dumps({"id": number, "command": command, **options})
