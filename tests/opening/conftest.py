@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..support.loops import Run
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -24,6 +27,25 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     pyfuncitem.funcargs["run"](pyfuncitem.obj(**arguments))
     return True
+
+
+@pytest.fixture
+def run(run: Run[Any]) -> Run[Any]:
+    """Run as everywhere, but let asyncio in debug mode tell of broken TLS handshakes."""
+
+    async def tolerant(main: Coroutine[Any, Any, Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        strict = loop.get_exception_handler()
+        assert strict is not None
+
+        def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if context["message"] != "Error on transport creation for incoming connection":
+                strict(loop, context)
+
+        loop.set_exception_handler(handle)
+        return await main
+
+    return lambda main: run(tolerant(main))
 
 
 @pytest.fixture(autouse=True)

@@ -172,6 +172,30 @@ async def test_a_bad_argument_is_refused_when_connect_is_called(
     assert str(caught.value) == text
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {"max_size": None},
+    {"max_size": 1000},
+    {"max_size": (1000, 100)},
+    {"max_queue": None},
+    {"max_queue": 4},
+    {"max_queue": (4, 1)},
+    {"write_limit": 1000},
+    {"write_limit": (1000, 100)},
+    {"ping_interval": None},
+    {"ping_interval": 5, "ping_timeout": None},
+    {"close_timeout": None},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+async def test_options_that_no_handshake_shows_are_taken(options: dict[str, Any]) -> None:
+    async with raw_server(accepting) as server:
+        connection = await connect(server.uri(), **options)
+        assert connection.state is State.OPEN
+        connection.transport.abort()
+        await connection.wait_closed()
+
+
 async def test_an_unknown_argument_is_refused() -> None:
     with pytest.raises(TypeError, match="colour"):
         await connect("ws://127.0.0.1:1/", colour="red")

@@ -13,7 +13,7 @@ import pytest
 
 from ..support.endpoints import until
 from ..support.subject import State, connect, only_ropeway, serve, unix_connect, unix_serve
-from .names import SERVER_LOG
+from .names import SERVER_LOG, exceptions
 from .peers import raw_client, request
 from .serving import Visits, echo, idle, port_of, serving, visiting
 
@@ -219,6 +219,27 @@ async def test_max_connections_refuses_the_next_one() -> None:
             await until(lambda: len(server.connections) == 1)
             async with visiting(server) as third:
                 assert {first.state, second.state, third.state} == {State.CLOSED, State.OPEN}
+
+
+@only_ropeway
+async def test_max_connections_holds_for_openings_at_the_same_time() -> None:
+    meeting = asyncio.Barrier(4)
+
+    async def hook(*_: Any) -> None:
+        await meeting.wait()
+
+    async def attempt() -> Any:
+        try:
+            return await visiting(server)
+        except exceptions.InvalidStatus as refusal:
+            return refusal.response.status_code
+
+    async with serving(idle, max_connections=1, process_request=hook) as server:
+        results = await asyncio.gather(*(attempt() for _ in range(4)))
+        opened = [result for result in results if result != 503]
+        assert results.count(503) == 3
+        assert len(opened) == len(server.connections) == 1
+        await opened[0].close()
 
 
 @only_ropeway
