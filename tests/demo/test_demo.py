@@ -96,6 +96,34 @@ def test_without_a_terminal_a_crowd_talks_and_is_measured() -> None:
     assert sum(shown[key] != others[key] for key in shown) > len(shown) / 2
 
 
+def test_an_output_that_is_plain_ascii_will_do() -> None:
+    command = [*DEMO, "--seconds", "0.3"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"A crowd talks \\u2026" in done.stdout
+    assert done.stdout.isascii()
+
+
+def test_a_crowd_that_is_interrupted_leaves_without_a_trace() -> None:
+    with subprocess.Popen(
+        [*DEMO, "--seconds", "60"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        while "A crowd talks" not in process.stdout.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (130, "")
+
+
 # In a terminal
 
 

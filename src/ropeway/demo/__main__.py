@@ -8,6 +8,7 @@ import contextlib
 import errno
 import getpass
 import http.client
+import io
 import platform
 import signal
 import sys
@@ -35,12 +36,18 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments, without the name of the program; those of the process if None.
 
     Returns:
-        The exit code: 0, also after Ctrl-C; 1 if there is no room to open or to join.
+        The exit code: 0, also after Ctrl-C where that is how to end it; 130 if it ends the crowd
+        before its time; 1 if there is no room to open or to join.
     """
     options = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = options.run
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every output can show every language; what is said decides nothing about the demo.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return run(options)
+    except KeyboardInterrupt:
+        return 130
     except (OSError, WebSocketException, Malformed, TimeoutError) as exc:
         print(f"ropeway.demo: {exc or type(exc).__name__}", file=sys.stderr)
         return 1

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Self
 
 from .messages import Event
 from .room import Room
 from .summary import Row, Samples
 from .visit import Visit, visit
 
-__all__ = ["CommandLine", "perform"]
+__all__ = ["CommandLine", "command_line_client", "perform"]
 
 NAMES = ("Ada", "Blaise", "Carla", "Dmitri", "Emmy")
 LINES = (
@@ -40,45 +40,15 @@ def _ignore(visit: Visit, event: Event, trip: float | None) -> None:
 
 
 class CommandLine:
-    """``python -m ropeway.demo join``, in a process of its own, with pipes for a terminal.
+    """The client of the command line, in a process of its own, with pipes for a terminal."""
 
-    Args:
-        uri: the room.
-        name: what to be called there.
-    """
-
-    def __init__(self, uri: str, name: str) -> None:
-        package = __package__ or "ropeway.demo"
-        self.command = [sys.executable, "-m", package, "join", uri, "--name", name]
+    def __init__(self, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
         self._first: list[str] = []
         self._last = ""
         self.count = 0
         """All the lines that it printed."""
-
-    async def __aenter__(self) -> Self:
-        pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(*self.command, stdin=pipe, stdout=pipe)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._input, self._output = self._process.stdin, self._process.stdout
-        # Its first line says that it is in the room.
-        self._keep(await self._output.readline())
-        self._reading = asyncio.create_task(self._read())
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._input.close()
-        try:
-            async with asyncio.timeout(10):
-                await self._reading
-                status = await self._process.wait()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-            raise
-        if status:
-            raise RuntimeError(f"the command line client ended with exit code {status}")
 
     def excerpt(self) -> list[str]:
         """The first lines that it printed, and the last."""
@@ -86,18 +56,65 @@ class CommandLine:
 
     async def type(self, line: str) -> None:
         """Type a line."""
-        self._input.write(f"{line}\n".encode())
-        await self._input.drain()
+        self._stdin.write(f"{line}\n".encode())
+        await self._stdin.drain()
 
-    async def _read(self) -> None:
-        while line := await self._output.readline():
-            self._keep(line)
-
-    def _keep(self, line: bytes) -> None:
+    async def read_line(self) -> bool:
+        """Take note of a line that it printed; tell whether there was one."""
+        if not (line := await self._stdout.readline()):
+            return False
         self._last = line.decode().rstrip("\n")
         self.count += 1
         if self.count <= EXCERPT:
             self._first.append(self._last)
+        return True
+
+    async def read(self) -> None:
+        """Take note of what it prints until it ends."""
+        while await self.read_line():
+            pass
+
+
+@contextlib.asynccontextmanager
+async def command_line_client(uri: str, name: str) -> AsyncIterator[CommandLine]:
+    """Run ``join`` for the length of a ``with`` block.
+
+    Args:
+        uri: the room.
+        name: what to be called there.
+
+    Yields:
+        The client, when it is in the room.
+
+    Raises:
+        ChildProcessError: if it fails.
+        TimeoutError: if it does not end within 10 s of the end of its input.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", __package__ or "ropeway.demo", "join", uri, "--name", name),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        start_new_session=True,  # Ctrl-C is for the demo, which ends its client itself
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    client = CommandLine(process.stdin, process.stdout)
+    try:
+        await client.read_line()  # by which it says that it is in the room
+        reading = asyncio.create_task(client.read())
+        yield client
+        process.stdin.close()
+        async with asyncio.timeout(10):
+            await reading
+            status = await process.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    if status:
+        raise ChildProcessError(f"the command line client ended with exit code {status}")
 
 
 async def perform(room: Room, uri: str, seconds: float) -> tuple[list[Row], CommandLine]:
@@ -114,13 +131,13 @@ async def perform(room: Room, uri: str, seconds: float) -> tuple[list[Row], Comm
     Raises:
         OSError: if somebody cannot join.
         WebSocketException: if somebody loses the connection.
-        RuntimeError: if the command line client fails.
+        ChildProcessError: if the command line client fails.
     """
     async with AsyncExitStack() as stack:
         visits = [
             await stack.enter_async_context(visit(uri, name, "task", _ignore)) for name in NAMES
         ]
-        command_line = await stack.enter_async_context(CommandLine(uri, "Shell"))
+        command_line = await stack.enter_async_context(command_line_client(uri, "Shell"))
         chatting = await _phase(
             "chatting", room, seconds * 2 / 3, [_chat(here, PAUSE) for here in visits], command_line
         )
