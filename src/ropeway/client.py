@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
 
 from ._core.handshake import check_upgrade, single_value
 from ._core.head import HeadReader
@@ -10,6 +11,7 @@ from ._core.logs import DEBUG
 from ._core.retry import backoff, process_exception
 from ._core.states import CLIENT, CONNECTING, OPEN, State
 from ._core.stream import StreamReader
+from ._core.tracebacks import without_frames
 from .datastructures import Headers
 from .exceptions import (
     InvalidHandshake,
@@ -31,9 +33,12 @@ from .headers import (
 )
 from .http11 import Request, Response, parse_response, response_body
 from .protocol import Protocol
-from .typing import BytesLike, ExtensionHeader, LoggerLike, Origin, Subprotocol
+from .typing import BytesLike, ExtensionHeader, Origin, Subprotocol
 from .uri import WebSocketURI
 from .utils import accept_key, generate_key
+
+if TYPE_CHECKING:
+    from .typing import LoggerLike
 
 __all__ = ["ClientProtocol", "backoff", "process_exception"]
 
@@ -241,7 +246,6 @@ class ClientProtocol(Protocol):
         try:
             self.process_response(response)
         except InvalidHandshake as exc:
-            response._exception = exc.with_traceback(None)
             self.events.append(response)
             self._refuse(exc)
             return
@@ -251,7 +255,7 @@ class ClientProtocol(Protocol):
     def _opening_ended(self) -> None:
         try:
             if self._body is None:
-                where = "headers" if self._head.lines else "status line"
+                where = "headers" if self._head.past_first_line else "status line"
                 raise EOFError(f"connection closed while reading HTTP {where}")
             self._body_stream.feed_eof()
             self._read_body()
@@ -262,7 +266,6 @@ class ClientProtocol(Protocol):
         self._refuse(TimeoutError("timed out during opening handshake"))
 
     def _wrapped(self, exc: Exception) -> Exception:
-        exc = exc.with_traceback(None)
         if isinstance(exc, StatusLineTooLong):
             return exc
         invalid = InvalidMessage("did not receive a valid HTTP response")
@@ -270,7 +273,6 @@ class ClientProtocol(Protocol):
         return invalid
 
     def _refuse(self, exc: Exception) -> None:
-        # A traceback holds frames, and frames hold this connection.
-        self.handshake_exc = exc.with_traceback(None)
+        self.handshake_exc = without_frames(exc)
         self.send_eof()
         self.discarding = True

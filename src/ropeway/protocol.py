@@ -27,10 +27,12 @@ from ._core.states import (
 )
 from .exceptions import ConnectionClosed, InvalidState, ProtocolError
 from .frames import Close, CloseCode
-from .typing import BytesLike, LoggerLike, Origin, Subprotocol
+from .typing import BytesLike, Origin, Subprotocol
 
 if TYPE_CHECKING:
     import uuid
+
+    from .typing import LoggerLike
 
 __all__ = [
     "CLIENT",

@@ -8,10 +8,12 @@ import http
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ._core.handshake import check_upgrade, single_value
 from ._core.head import HeadReader
 from ._core.states import CONNECTING, OPEN, SERVER, State
+from ._core.tracebacks import without_frames
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
     HeaderLineTooLong,
@@ -33,12 +35,14 @@ from .http11 import Request, Response, http_date, parse_request
 from .protocol import Protocol
 from .typing import (
     ExtensionHeader,
-    LoggerLike,
     Origin,
     StatusLike,
     Subprotocol,
 )
 from .utils import accept_key
+
+if TYPE_CHECKING:
+    from .typing import LoggerLike
 
 __all__ = ["InvalidHost", "ServerProtocol"]
 
@@ -136,7 +140,7 @@ class ServerProtocol(Protocol):
         matches = [refusal for refusal in REFUSALS if isinstance(exc, refusal[0])]
         if not matches:
             self.logger.error("opening handshake failed", exc_info=exc)
-            self.handshake_exc = request._exception = exc.with_traceback(None)
+            self.handshake_exc = request._exception = without_frames(exc)
             return self.reject(http.HTTPStatus.INTERNAL_SERVER_ERROR, SEE_LOG)
         kind, status, fact = matches[0]
         if self.debug:
@@ -157,7 +161,7 @@ class ServerProtocol(Protocol):
         elif isinstance(exc, InvalidHeader) and exc.name == "Sec-WebSocket-Version":
             # 4.4: "the server MUST respond with one or more |Sec-WebSocket-Version| headers".
             response.headers["Sec-WebSocket-Version"] = VERSION
-        self.handshake_exc = request._exception = exc.with_traceback(None)
+        self.handshake_exc = request._exception = without_frames(exc)
         return response
 
     def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
@@ -384,7 +388,7 @@ class ServerProtocol(Protocol):
             self._turn_away(status, exc, "header fields too large")
         except Exception as exc:
             invalid = InvalidMessage("did not receive a valid HTTP request")
-            invalid.__cause__ = exc.with_traceback(None)
+            invalid.__cause__ = exc
             self._turn_away(http.HTTPStatus.BAD_REQUEST, invalid, "no valid HTTP request")
         else:
             if self.debug:
@@ -399,14 +403,14 @@ class ServerProtocol(Protocol):
         """Answer something that isn't a request that we could accept, and listen no more."""
         if self.debug:
             self.logger.debug("! %s", fact, exc_info=exc)
-        self.handshake_exc = exc.with_traceback(None)
+        self.handshake_exc = without_frames(exc)
         reason = exc if exc.__cause__ is None else f"{exc}; {exc.__cause__}"
         text = f"Failed to open a WebSocket connection: {reason}.\n"
         self.send_response(self.reject(status, text))
 
     def _opening_ended(self) -> None:
         if self.opening:
-            where = "headers" if self._head.lines else "request line"
+            where = "headers" if self._head.past_first_line else "request line"
             cause = EOFError(f"connection closed while reading HTTP {where}")
         else:
             cause = EOFError("connection closed before the HTTP response was sent")

@@ -6,11 +6,13 @@ Nothing here waits or looks at a clock. Drivers set an inbox and use ``receive()
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..exceptions import PayloadTooBig, ProtocolError, TooManyFragments
 from ..extensions import Extension
 from ..frames import Close, CloseCode, Frame, Opcode
 from ..http11 import Request, Response
-from ..typing import BytesLike, LoggerLike
+from ..typing import BytesLike
 from ..utils import env
 from .closing import Closing, fitting_reason
 from .inbox import Inbox
@@ -33,7 +35,11 @@ from .states import (
     State,
 )
 from .stats import Stats
+from .tracebacks import without_frames
 from .writer import Writer, contiguous
+
+if TYPE_CHECKING:
+    from ..typing import LoggerLike
 
 Event = Request | Response | Frame
 
@@ -260,8 +266,7 @@ class Engine:
             self.logger.error("parser failed", exc_info=exc)
             # An extension's error may tell more than the peer should know.
             self.fail(CloseCode.INTERNAL_ERROR)
-        # A traceback holds frames, and frames hold this connection.
-        self.parser_exc = exc.with_traceback(None)
+        self.parser_exc = without_frames(exc)
 
     def _receive_frame(self) -> None:
         """Handle the frame that the reader has just read."""

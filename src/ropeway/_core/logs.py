@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from ..typing import LoggerLike
+from typing import TYPE_CHECKING
+
 from ..utils import logger_name
+
+if TYPE_CHECKING:
+    from ..typing import LoggerLike
 
 DEBUG = 10
 

@@ -178,19 +178,19 @@ class Reader:
             length = data[pos + 2] << 8 | data[pos + 3]
             # 5.2: "the minimal number of bytes MUST be used to encode the length".
             if length < 126:
-                raise ProtocolError(f"length {length} isn't encoded minimally")
+                raise ProtocolError("payload length must be encoded in the minimal number of bytes")
         elif length == 127:
             size = 10
             # 5.2: "the most significant bit MUST be 0".
             if available > 2 and data[pos + 2] >= 0x80:
-                raise ProtocolError("most significant bit of 64-bit length must be 0")
+                raise ProtocolError("most significant bit of payload length must be 0")
             if available < 10:
                 return False
             length = 0
             for i in range(8):
                 length = length << 8 | data[pos + 2 + i]
             if length < 65536:
-                raise ProtocolError(f"length {length} isn't encoded minimally")
+                raise ProtocolError("payload length must be encoded in the minimal number of bytes")
         if not first & 0x08:
             self._start_fragment(first, length)
         if self.masked:

@@ -6,6 +6,7 @@ import http
 from collections.abc import Callable
 from typing import Any
 
+from .._core.tracebacks import without_frames
 from ..http11 import Request, Response
 from ..protocol import State
 from ..server import SEE_LOG
@@ -58,7 +59,7 @@ def _ask(
         response = yield Call(callback, (connection, *arguments))
     except Exception as exc:
         connection.logger.error("%s failed", name, exc_info=True)
-        connection.protocol.handshake_exc = exc.with_traceback(None)
+        connection.protocol.handshake_exc = without_frames(exc)
         return connection.protocol.reject(  # type: ignore[no-any-return]
             http.HTTPStatus.INTERNAL_SERVER_ERROR, SEE_LOG
         )

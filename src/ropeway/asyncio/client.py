@@ -82,20 +82,11 @@ class ClientConnection(Connection):
         self._flush()
         await self._wait_opening()
         if self.protocol.handshake_exc is not None:
-            forget_frames(self.protocol.handshake_exc)
             try:
                 raise self.protocol.handshake_exc
             finally:
                 # The protocol keeps the exception, which keeps this frame: end the cycle here.
                 del self
-
-
-def forget_frames(exc: BaseException | None) -> None:
-    """Drop the tracebacks of ``exc`` and what led to it: their frames hold the connection."""
-    while exc is not None:
-        exc.__traceback__ = None
-        forget_frames(exc.__cause__)
-        exc = exc.__context__
 
 
 class connect:  # noqa: N801 - it is called like a function

@@ -15,6 +15,7 @@ from typing import cast
 
 from .._core.inbox import Inbox, MessageStream
 from .._core.states import CONNECTING, OPEN
+from .._core.tracebacks import without_frames
 from ..exceptions import ConnectionClosed
 from ..frames import Frame
 from ..http11 import Request, Response
@@ -405,5 +406,4 @@ class Link(asyncio.BufferedProtocol):
     def _note(self, exc: BaseException | None) -> None:
         """Remember the first thing that broke the connection, as the cause to be told."""
         if self._connection_exc is None and exc is not None:
-            # A traceback holds frames, and frames hold this connection.
-            self._connection_exc = exc.with_traceback(None)
+            self._connection_exc = without_frames(exc)
