@@ -458,3 +458,16 @@ async def test_a_refusal_arrives_though_the_client_is_still_sending() -> None:
         reply = await ask(port_of(server), request(line="POST / HTTP/1.1") + bytes(100_000))
     assert reply.status == 405
     assert reply.body.endswith(b"unsupported HTTP method: POST.\n")
+
+
+@pytest.mark.parametrize("data", [row[1] for row in REFUSED], ids=[row[0] for row in REFUSED])
+async def test_bytes_behind_a_refused_request_do_not_hide_that_the_client_has_left(
+    data: bytes,
+) -> None:
+    async with serving(close_timeout=8) as server:
+        async with raw_client(port_of(server)) as client:
+            await client.send(data + MESSAGES)
+            await client.rest()
+        server.close()
+        async with asyncio.timeout(4):
+            await server.wait_closed()
