@@ -12,7 +12,7 @@ UNFINISHED = re.compile("|".join((r"\bTO" + "DO", r"\bFIX" + "ME", r"\bX" + r"XX
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:ro" + r"ot|ho" + r"me|wo" + r"rk|Us" + r"ers)/")
 REGISTRY = re.compile("|".join((r"pypi" + r"\.org", "pythonhos" + "ted", r"npmjs" + r"\.org")))
 
-VARIABLE = re.compile(r"ROPEWAY_[A-Z][A-Z_]*[A-Z]")
+VARIABLE = re.compile(r"ROPEWAY_[A-Z][A-Z_]*[A-Z](?![A-Z_])")  # not ROPEWAY_BACKOFF_*
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md")
 
 
