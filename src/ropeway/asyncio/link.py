@@ -95,9 +95,9 @@ class Link(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(*self._write_limits)
         self._set_deadline()
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Give the loop's buffer to read into."""
-        return self._shared.buffer
+        return self._shared.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""

@@ -44,6 +44,8 @@ class PerLoop:
 
     def __init__(self) -> None:
         self.buffer = bytearray(RECEIVE_BUFFER_SIZE)
+        # What transports get: asyncio's TLS reads into slices of it, and a bytearray's are copies.
+        self.view = memoryview(self.buffer)
         self._queue: list[tuple[float, int, Deadline]] = []
         self._cancelled = 0
         self._tie = itertools.count()
