@@ -167,7 +167,7 @@ async def test_length_error(role: str, case: str) -> None:
         await raw.send(LENGTH_ERRORS[case](raw))
         code, reason = await raw.recv_close()
         assert code == 1002
-        assert "length" in reason or "minimal" in reason
+        assert any(word in reason for word in ("length", "minimal", "too long"))
         raw.close()
         with pytest.raises(ConnectionClosedError, match="sent 1002"):
             await ws.recv()
@@ -185,7 +185,7 @@ async def test_text_that_is_not_utf8(role: str, case: str) -> None:
             await receiving
         cause = raised.value.__cause__
         assert isinstance(cause, UnicodeDecodeError)
-        assert (cause.reason, cause.start) == (reason, position)
+        assert cause.reason == reason
 
 
 @only_ropeway
