@@ -41,6 +41,7 @@ cdef class Engine:
     cdef readonly object abort_exc
     cdef public list answered_pings
 
+    cdef unsigned long long _received_while_open
     cdef readonly unsigned long long dropped_messages
     cdef readonly unsigned long long pings_sent
     cdef readonly unsigned long long pongs_sent

@@ -97,6 +97,7 @@ class Engine:
         self.abort_exc: TimeoutError | None = None
         self.answered_pings: list[tuple[object, float]] = []
 
+        self._received_while_open = 0
         self.dropped_messages = 0
         self.pings_sent = 0
         self.pongs_sent = 0
@@ -132,6 +133,7 @@ class Engine:
         self._state = state
         if state is not OPEN:
             self.keepalive.stop()
+            self._received_while_open = self.reader.bytes_received
 
     @property
     def extensions(self) -> list[Extension]:
@@ -278,7 +280,11 @@ class Engine:
         if opcode <= OP_BINARY:
             if inbox is None:
                 self.events.append(self._frame_read())
-            elif self._state is OPEN or not inbox.is_full():
+            elif (
+                self._state is OPEN
+                or reader.position() <= self._received_while_open
+                or not inbox.is_full()
+            ):
                 inbox.put(opcode, reader.fin, reader.payload)
             else:
                 # 5.5.1: once its close frame is sent, an endpoint need not process data any more.

@@ -53,6 +53,7 @@ cdef class Reader:
     cpdef use_extensions(self, list extensions)
     cpdef feed(self, data, Py_ssize_t start, Py_ssize_t end)
     cpdef keep_rest(self)
+    cpdef unsigned long long position(self)
     cpdef discard(self)
 
     @cython.locals(available="Py_ssize_t")
@@ -95,4 +96,4 @@ cdef class Reader:
     cdef _finish_fragment(self, bytes payload)
 
     @cython.locals(message_size="long long", limit="long long")
-    cdef _read_extended(self, Py_ssize_t start, Py_ssize_t size)
+    cdef _read_extended(self, Py_ssize_t size)

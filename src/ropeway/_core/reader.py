@@ -21,6 +21,7 @@ FIN = 0x80
 RSV1 = 0x40
 RSV = 0x70
 NO_LIMIT = -1
+LARGEST_LENGTH = 2**63 - 1
 
 # Empty fragments cost a peer two bytes each and never reach max_size: nobody needs this many.
 MAX_EMPTY_FRAGMENTS = 4096
@@ -43,9 +44,9 @@ class Reader:
         text_as_str: bool,
     ) -> None:
         self.masked = masked
-        self.max_message_size = NO_LIMIT if max_message_size is None else max_message_size
-        self.max_fragment_size = NO_LIMIT if max_fragment_size is None else max_fragment_size
-        self.max_fragments = NO_LIMIT if max_fragments is None else max_fragments
+        self.max_message_size = _limit_or_none(max_message_size)
+        self.max_fragment_size = _limit_or_none(max_fragment_size)
+        self.max_fragments = _limit_or_none(max_fragments)
         self.text_as_str = text_as_str
         self.deflate: PerMessageDeflate | None = None
         self.extensions: list[Extension] | None = None
@@ -119,6 +120,10 @@ class Reader:
             self.pos = 0
         self.borrowed = False
 
+    def position(self) -> int:
+        """Tell how many bytes were parsed since the connection began."""
+        return self.bytes_received - (self.end - self.pos)
+
     def discard(self) -> None:
         """Drop what is unread."""
         self.buffer = b""
@@ -140,7 +145,7 @@ class Reader:
             return False
         available = self.end - self.pos
         if available < self.remaining:
-            if available > 0 and self.extensions is None:
+            if available > 0:
                 self._read_piece(available)
             return False
         self._read_payload()
@@ -287,7 +292,7 @@ class Reader:
         start = self.pos
         size = self.remaining
         if self.extensions is not None:
-            self._read_extended(start, size)
+            self._read_extended(size)
             return
         if self.opcode >= FIRST_CONTROL_OPCODE:
             # Control frames skip the message's state: they may come between its fragments (5.4).
@@ -322,7 +327,7 @@ class Reader:
         self.pos += size
         self.remaining -= size
         self.key = rotate_key(self.key, size)
-        if self.opcode >= FIRST_CONTROL_OPCODE:
+        if self.opcode >= FIRST_CONTROL_OPCODE or self.extensions is not None:
             self.pieces.append(piece)
         elif self.compressed:
             self.deflated_bytes += size
@@ -377,19 +382,21 @@ class Reader:
                 return
         self.payload = payload
 
-    def _read_extended(self, start: int, size: int) -> None:
+    def _read_extended(self, size: int) -> None:
         """Run a whole frame through custom extensions, last negotiated first."""
         assert self.extensions is not None
+        if size:
+            self._read_piece(size)
         frame = Frame(
             Opcode(self.opcode),
-            payload_bytes(self.buffer, start, start + size, self.key),
-            self.fin,
+            b"".join(self.pieces),
+            bool(self.fin),
             self.rsv & RSV1 != 0,
             self.rsv & 0x20 != 0,
             self.rsv & 0x10 != 0,
         )
-        self.pos += size
-        message_size = self.message_size
+        self.pieces = []
+        message_size = self.message_size if self.in_message else 0
         limit = self._limit(message_size)
         try:
             for extension in reversed(self.extensions):
@@ -398,6 +405,11 @@ class Reader:
             raise self._too_big(exc.size, limit, message_size) from exc
         frame.check()
         payload = bytes(frame.data)
+        # An extension may have made another frame of it.
+        self.opcode = int(frame.opcode)
+        self.fin = bool(frame.fin)
+        if self.opcode == TEXT or self.opcode == BINARY:
+            self.is_text = self.opcode == TEXT
         if self.opcode >= FIRST_CONTROL_OPCODE:
             self.payload = payload
             return
@@ -406,3 +418,8 @@ class Reader:
         self._add(payload)
         self.pieces = []
         self._finish_fragment(payload)
+
+
+def _limit_or_none(limit: int | None) -> int:
+    # No frame is longer than the largest length, so a larger limit says no more.
+    return NO_LIMIT if limit is None else min(limit, LARGEST_LENGTH)

@@ -266,6 +266,8 @@ class Link(asyncio.BufferedProtocol):
 
     def _deliver_pongs(self) -> None:
         answered, self.protocol.answered_pings = self.protocol.answered_pings, []
+        # The next ping may be due before the timeout that this pong has averted.
+        self._set_deadline()
         for token, latency in answered:
             if token is not None:
                 waiter, _ = cast(Ping, token)

@@ -110,6 +110,23 @@ class ServerConnection(Connection):
         """
         return self.protocol.reject(status, text)
 
+    def turn_away(self, text: str) -> None:
+        """End an opening handshake that still waits for the request, or for the client to go.
+
+        Browsers open spare connections on which they never send anything; a server that closes
+        must not wait for those.
+
+        Args:
+            text: body of a response with status 503.
+
+        """
+        protocol = self.protocol
+        if protocol.opening and not protocol.discarding:
+            protocol.send_response(self.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text))
+            self._deliver()
+        if protocol.state is CONNECTING and protocol.discarding:
+            self.transport.close()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport and start the handler."""
         super().connection_made(transport)
@@ -222,6 +239,8 @@ class Server:
     async def _close(self, close_connections: bool, code: CloseCode | int, reason: str) -> None:
         self.logger.info("server closing")
         self.server.close()
+        for connection in self.all_connections:
+            connection.turn_away("Server is shutting down.\n")
         try:
             if close_connections:
                 # Those that are closing already are waited for with their handlers.
