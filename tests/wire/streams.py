@@ -114,4 +114,8 @@ def seen(protocol: Any) -> dict[str, Any]:
 
 
 def described(exc: BaseException | None) -> tuple[str, str] | None:
+    if isinstance(exc, UnicodeDecodeError):
+        # It holds the piece of text that it was found in, so only the close frame's reason tells
+        # the place in the message.
+        return type(exc).__name__, exc.reason
     return None if exc is None else (type(exc).__name__, str(exc))

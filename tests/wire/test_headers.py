@@ -209,6 +209,8 @@ def test_the_builds_that_ran() -> None:
 
 # Lengths.
 
+NOT_MINIMAL = "payload length must be encoded in the minimal number of bytes"
+
 
 def read(build: Build, data: bytes, masked: bool = False, limit: int | None = None) -> Any:
     reader = build.room("_core.reader").Reader(masked, limit, None, None, False)
@@ -226,7 +228,7 @@ def test_every_length_in_two_bytes(build: Build, masked: bool) -> None:
             done = read(build, data, masked)
         except Exception as exc:
             assert length < 126
-            assert str(exc) == f"length {length} isn't encoded minimally"
+            assert str(exc) == NOT_MINIMAL
         else:
             assert length >= 126
             assert not done
@@ -239,12 +241,12 @@ def test_lengths_in_eight_bytes(build: Build, exponent: int, difference: int) ->
     length = 2**exponent + difference
     data = bytes((FIN | TEXT, 127)) + length.to_bytes(8, "big")
     if length < 65536:
-        with pytest.raises(Exception, match=f"^length {length} isn't encoded minimally$"):
+        with pytest.raises(Exception, match=f"^{NOT_MINIMAL}$"):
             read(build, data)
     elif length >= 2**63:
         # At the first byte that proves it.
         for size in range(3, 11):
-            with pytest.raises(Exception, match="^most significant bit of 64-bit length must be 0$"):
+            with pytest.raises(Exception, match="^most significant bit of payload length must be 0$"):
                 read(build, data[:size])
     else:
         assert read(build, data) is False

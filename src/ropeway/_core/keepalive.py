@@ -116,6 +116,8 @@ class Keepalive:
         alive_until = last_received + self.timeout
         if deaf or now < alive_until:
             self.deadline = now + self.timeout if deaf else alive_until
+            self._graced = False
+            self._late_by = 0.0
             return None
         late_by = now - self.deadline
         if late_by > LATE and not self._graced:

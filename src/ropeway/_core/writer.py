@@ -80,12 +80,16 @@ class Writer:
                 raise ProtocolError("unexpected continuation frame")
         elif self.in_message:
             raise ProtocolError("expected a continuation frame")
-        if not isinstance(payload, str):
-            payload = contiguous(payload)
-            if opcode == TEXT or (opcode == CONT and self.is_text):
-                self._check_text(payload, fin)
         if opcode != CONT:
             self.is_text = opcode == TEXT
+        text_pending = b""
+        if not isinstance(payload, str):
+            payload = contiguous(payload)
+            if self.is_text:
+                text_pending = self._check_text(payload, fin)
+        elif self.text_pending:
+            # The fragment before was bytes that end inside a character.
+            text_pending = self._check_text(payload.encode(), fin)
         if self.deflate is not None:
             self._write_deflated(opcode, payload, fin, compress)
         elif self.extensions is not None:
@@ -95,6 +99,7 @@ class Writer:
         else:
             self._append(FIN | opcode if fin else opcode, payload)
         self.in_message = not fin
+        self.text_pending = text_pending
         if fin:
             self.messages_sent += 1
 
@@ -111,11 +116,11 @@ class Writer:
         self.size = 0
         return output
 
-    def _check_text(self, payload: BytesLike, fin: bool) -> None:
+    def _check_text(self, payload: BytesLike, fin: bool) -> bytes:
         pending = utf8_rest(self.text_pending, bytes(payload))
         if fin and pending:
             pending.decode()  # raises: the message ends inside a character
-        self.text_pending = pending
+        return pending
 
     def _write_deflated(
         self, opcode: int, payload: str | BytesLike, fin: bool, compress: bool | None
@@ -160,10 +165,16 @@ class Writer:
 
 
 def contiguous(payload: BytesLike) -> BytesLike:
-    """Give a payload whose length is in bytes and whose memory is in one run."""
-    if type(payload) is memoryview and (payload.itemsize != 1 or not payload.c_contiguous):
-        return payload.tobytes()
-    return payload
+    """Give a payload whose length is in bytes and whose memory is in one run.
+
+    Raises:
+        TypeError: when it isn't a buffer.
+
+    """
+    if type(payload) is bytes or type(payload) is bytearray:
+        return payload
+    view = memoryview(payload)
+    return payload if view.itemsize == 1 and view.c_contiguous else view.tobytes()
 
 
 def header_size(frame_size: int, masked: bool) -> int:

@@ -32,6 +32,10 @@ NAME = ExtensionName("permessage-deflate")
 # 7.2.1: what a sync flush ends with, and what the sender removes.
 EMPTY_STORED_BLOCK = b"\x00\x00\xff\xff"
 LARGEST_WINDOW_BITS = 15
+
+# zlib copies what it leaves unread behind a final block: given all of a payload that is nothing but
+# final blocks, it would take the square of its length.
+AFTER_FINAL_BLOCK = 4096
 NO_LIMIT = -1
 
 # Window 12 and memLevel 5 hold a context in about 20 KiB where zlib's own defaults take 256 KiB,
@@ -125,26 +129,28 @@ class PerMessageDeflate(Extension):
         # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
         data = bytes(piece) + EMPTY_STORED_BLOCK if last else piece
         inflated = []
+        start, stop, space = 0, len(data), room
         while True:
             try:
                 # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
-                output = self._inflater.decompress(data, 0 if room == NO_LIMIT else room + 1)
+                output = self._inflater.decompress(
+                    data[start:stop], 0 if room == NO_LIMIT else space + 1
+                )
             except zlib.error as exc:
                 raise ProtocolError("decompression failed") from exc
-            if room != NO_LIMIT and len(output) > room:
+            if room != NO_LIMIT and len(output) > space:
                 raise PayloadTooBig(None, room)
             inflated.append(output)
-            if not self._inflater.eof:
+            space -= len(output)
+            start = stop
+            if self._inflater.eof:
+                # 7.2.3.4 allows a block with BFINAL set, which ends zlib's stream but not the
+                # message. A compressor that ends a stream starts the next with an empty window.
+                start -= len(self._inflater.unused_data)
+                self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
+            if start == len(data):
                 break
-            # 7.2.3.4 allows a block with BFINAL set, which ends zlib's stream but not the message.
-            data = self._inflater.unused_data
-            self._inflater = zlib.decompressobj(
-                wbits=-self.remote_max_window_bits, zdict=b"".join(inflated)[-32768:]
-            )
-            if not data:
-                break
-            if room != NO_LIMIT:
-                room -= len(output)
+            stop = min(start + AFTER_FINAL_BLOCK, len(data))
         if last and self.remote_no_context_takeover:
             self._inflater = None
         return inflated[0] if len(inflated) == 1 else b"".join(inflated)
