@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..support.subject import ServerConnection, State
+from ..support.subject import ServerConnection, State, only_ropeway
 from .names import SERVER, SERVER_LOG, Headers, Request, Response, exceptions
 from .peers import Reply, ask, raw_client, request
 from .serving import idle, port_of, serving, visiting
@@ -315,3 +315,17 @@ async def test_what_the_handler_is_given() -> None:
         assert there.remote_address == connection.local_address
         assert there.local_address == connection.remote_address
         assert there.id != connection.id
+
+
+@only_ropeway
+@pytest.mark.parametrize("hook", ["process_request", "process_response"])
+async def test_a_hook_that_returns_something_else(
+    hook: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, SERVER_LOG):
+        reply = await refusal(**{hook: lambda *_: "no response"})
+    assert reply.status == 500
+    (record,) = caplog.records
+    assert record.getMessage() == f"{hook} failed"
+    assert record.exc_info is not None
+    assert "returned 'no response', neither a Response nor None" in str(record.exc_info[1])

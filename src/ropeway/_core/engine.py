@@ -216,7 +216,11 @@ class Engine:
 
     def can_resume(self) -> bool:
         """Tell whether :meth:`resume` would get anywhere now."""
-        if not self.stopped or self._state is CONNECTING:
+        if not self.stopped:
+            return False
+        if self.discarding:
+            return True
+        if self._state is CONNECTING:
             return False
         if self._held_close or self._failure is not None or self._state is not OPEN:
             return True

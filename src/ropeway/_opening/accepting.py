@@ -57,12 +57,12 @@ def _ask(
         return None
     try:
         response = yield Call(callback, (connection, *arguments))
+        if response is not None and not isinstance(response, Response):
+            raise TypeError(f"{name} returned {response!r}, neither a Response nor None")
     except Exception as exc:
         connection.logger.error("%s failed", name, exc_info=True)
         connection.protocol.handshake_exc = without_frames(exc)
         return connection.protocol.reject(  # type: ignore[no-any-return]
             http.HTTPStatus.INTERNAL_SERVER_ERROR, SEE_LOG
         )
-    if response is not None and not isinstance(response, Response):
-        raise TypeError(f"{name} returned {response!r}, neither a Response nor None")
     return response
