@@ -1,9 +1,15 @@
-"""What every test may use: the event loops, ``run``, and a private certificate authority."""
+"""What every test may use: the event loops, ``run``, and a private certificate authority.
+
+A test that is a coroutine function runs through the ``run`` fixture, on every loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import inspect
 import platform
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -13,6 +19,10 @@ import ropeway
 from .support.loops import LOOPS, LoopFactory, Run, make_run
 from .support.require import unavailable
 from .support.tls import TLS, make_tls
+
+
+DEADLINE = 30.0
+"""Seconds until a coroutine test is cancelled; pytest-timeout's signal does not interrupt uvloop."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +42,26 @@ def pytest_collection_finish() -> None:
     # ``run`` collects garbage after each test; what is there already need not be looked at again.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
+    if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
+        pytest.mark.usefixtures("run")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments)))
+    return True
+
+
+async def _bounded(test: Coroutine[Any, Any, None]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        await test
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

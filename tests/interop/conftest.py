@@ -1,11 +1,10 @@
-"""Peers, a certificate authority, and the running of coroutine tests."""
+"""Peers and a certificate authority."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import importlib
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,21 +13,6 @@ import pytest
 from ..support.require import require_package
 from .authority import Authority
 from .peers import Peer
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
-    if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
-        pytest.mark.usefixtures("run")(obj)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pyfuncitem.funcargs["run"](pyfuncitem.obj(**arguments))
-    return True
 
 
 @pytest.fixture(scope="session", autouse=True)

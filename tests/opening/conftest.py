@@ -1,9 +1,8 @@
-"""Tests here are coroutine functions; each runs through the ``run`` fixture, on every loop."""
+"""What the opening of connections needs around it."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import socket
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -12,21 +11,6 @@ from typing import Any
 import pytest
 
 from ..support.loops import Run
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
-    if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
-        pytest.mark.usefixtures("run")(obj)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pyfuncitem.funcargs["run"](pyfuncitem.obj(**arguments))
-    return True
 
 
 @pytest.fixture
