@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hmac
 import http
 import inspect
 import re
@@ -19,11 +18,10 @@ from typing import Any, Literal, Self, cast
 from .._core.logs import default_logger
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_plan
+from .._opening.authenticating import BasicAuthentication
 from .._opening.options import ServeOptions, modernize
-from ..exceptions import InvalidHeader
 from ..extensions.base import ServerExtensionFactory
 from ..frames import Close, CloseCode, Frame, Opcode
-from ..headers import build_www_authenticate_basic, parse_authorization_basic
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
 from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
@@ -554,60 +552,9 @@ def basic_auth(
         TypeError: when ``credentials`` aren't pairs of strings.
 
     """
-    if (credentials is None) == (check_credentials is None):
-        raise ValueError("provide either credentials or check_credentials")
-    check = check_credentials or _checker(credentials)
-    challenge = build_www_authenticate_basic(realm)
-
-    def refuse(connection: ServerConnection, text: str) -> Response:
-        response = connection.respond(http.HTTPStatus.UNAUTHORIZED, text)
-        response.headers["WWW-Authenticate"] = challenge
-        return response
+    authentication = BasicAuthentication(realm, credentials, check_credentials)
 
     async def process_request(connection: ServerConnection, request: Request) -> Response | None:
-        authorization = request.headers.get("Authorization")
-        if authorization is None:
-            return refuse(connection, "Missing credentials\n")
-        try:
-            username, password = parse_authorization_basic(authorization)
-        except InvalidHeader:
-            return refuse(connection, "Unsupported credentials\n")
-        valid = check(username, password)
-        if isinstance(valid, Awaitable):
-            valid = await valid
-        if not valid:
-            return refuse(connection, "Invalid credentials\n")
-        connection.username = username
-        return None
+        return await run(authentication.plan(connection, request), perform)
 
     return process_request
-
-
-def _checker(credentials: Any) -> Callable[[str, str], bool]:
-    try:
-        pairs = [credentials] if _is_pair(credentials) else list(credentials)
-    except TypeError:
-        pairs = [None]
-    if not all(_is_pair(pair) for pair in pairs):
-        raise TypeError(f"invalid credentials argument: {credentials}")
-    passwords = {username: _encoded(password) for username, password in pairs}
-
-    def check(username: str, password: str) -> bool:
-        # Unknown names take as long as known ones, so that nobody can measure which exist.
-        expected = passwords.get(username)
-        right = hmac.compare_digest(expected or b"", _encoded(password))
-        return right and expected is not None
-
-    return check
-
-
-def _is_pair(value: Any) -> bool:
-    return (
-        isinstance(value, (tuple, list))
-        and len(value) == 2
-        and all(isinstance(item, str) for item in value)
-    )
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")
