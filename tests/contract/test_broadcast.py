@@ -84,9 +84,7 @@ async def test_wrong_type_raises_and_sends_nothing(role: str, message: Any) -> N
 
 @both_roles
 @pytest.mark.parametrize("raise_exceptions", [False, True])
-async def test_connections_that_are_not_open_are_skipped(
-    role: str, raise_exceptions: bool
-) -> None:
+async def test_connections_that_are_not_open_are_skipped(role: str, raise_exceptions: bool) -> None:
     async with several(role) as (connections, raws):
         closing = asyncio.create_task(connections[0].close())
         assert await raws[0].recv_close() == (1000, "")

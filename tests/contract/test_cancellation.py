@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ..support.endpoints import against_raw, both_roles, settle, until
-from ..support.rawpeer import BINARY, CLOSE, CONT, PING, PONG, TEXT, RawPeer
+from ..support.endpoints import against_raw, both_roles, fill, settle, until
+from ..support.rawpeer import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from ..support.subject import ConnectionClosedError, ConnectionClosedOK, State, only_ropeway
 
 
@@ -270,32 +270,32 @@ async def test_recv_that_was_never_awaited_takes_nothing(role: str) -> None:
 @both_roles
 async def test_eager_tasks(role: str) -> None:
     loop = asyncio.get_running_loop()
+
+    def eager(coroutine: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
     async with against_raw(role) as (ws, raw):
-        loop.set_task_factory(asyncio.eager_task_factory)
-        try:
-            receiving = asyncio.create_task(ws.recv())
-            assert not receiving.done()
-            await raw.send_frame(TEXT, "one")
-            assert await receiving == "one"
+        receiving = eager(ws.recv())
+        assert not receiving.done()
+        await raw.send_frame(TEXT, "one")
+        assert await receiving == "one"
 
-            await raw.send(raw.frame(TEXT, "two"), raw.frame(TEXT, "three"))
-            assert await ws.recv() == "two"
-            ready = asyncio.create_task(ws.recv())
-            assert ready.done()
-            assert ready.result() == "three"
+        await raw.send(raw.frame(TEXT, "two"), raw.frame(TEXT, "three"))
+        assert await ws.recv() == "two"
+        ready = eager(ws.recv())
+        assert ready.done()
+        assert ready.result() == "three"
 
-            receiving = asyncio.create_task(ws.recv())
-            receiving.cancel()
-            await asyncio.wait([receiving])
-            assert receiving.cancelled()
+        receiving = eager(ws.recv())
+        receiving.cancel()
+        await asyncio.wait([receiving])
+        assert receiving.cancelled()
 
-            sending = asyncio.create_task(ws.send("out"))
-            assert await raw.recv_payload(TEXT) == b"out"
-            await sending
-            await raw.send_frame(TEXT, "four")
-            assert await ws.recv() == "four"
-        finally:
-            loop.set_task_factory(None)
+        sending = eager(ws.send("out"))
+        assert await raw.recv_payload(TEXT) == b"out"
+        await sending
+        await raw.send_frame(TEXT, "four")
+        assert await ws.recv() == "four"
 
 
 @only_ropeway
@@ -330,19 +330,10 @@ async def test_recv_timeout_does_not_hide_a_cancellation_or_the_end(role: str) -
 # Other operations
 
 
-async def blocked(ws: Any, raw: RawPeer) -> asyncio.Task[None]:
-    """Fill the way to the peer until a send waits for the buffers; return the send's task."""
-    while True:
-        sending = asyncio.create_task(ws.send(bytes(1 << 16)))
-        done, _ = await asyncio.wait([sending], timeout=0.05)
-        if not done:
-            return sending
-
-
 @both_roles
 async def test_cancelled_send_leaves_whole_frames(role: str) -> None:
     async with against_raw(role, receive_buffer=4096) as (ws, raw):
-        sending = await blocked(ws, raw)
+        _, sending = await fill(ws)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending

@@ -112,9 +112,7 @@ async def test_close_with_an_invalid_code_raises_and_sends_nothing(role: str, co
 
 @both_roles
 @pytest.mark.parametrize("reason", ["x" * 124, "é" * 62], ids=["ascii", "wide"])
-async def test_close_reason_over_123_bytes_raises_and_sends_nothing(
-    role: str, reason: str
-) -> None:
+async def test_close_reason_over_123_bytes_raises_and_sends_nothing(role: str, reason: str) -> None:
     async with against_raw(role) as (ws, raw):
         with pytest.raises(ProtocolError, match="control frame too long"):
             await ws.close(reason=reason)

@@ -229,8 +229,7 @@ async def test_max_size_counts_all_fragments(role: str) -> None:
     async with compressing(role, max_size=10_000) as (_, raw):
         compressor = zlib.compressobj(wbits=-15)
         parts = [
-            compressor.compress(bytes(6000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
-            for _ in range(2)
+            compressor.compress(bytes(6000)) + compressor.flush(zlib.Z_SYNC_FLUSH) for _ in range(2)
         ]
         await raw.send(
             raw.frame(BINARY, parts[0], fin=False, rsv=RSV1),
@@ -351,9 +350,12 @@ async def test_compressed_echo_between_both_ends(role: str, size: int) -> None:
 
 @both_roles
 async def test_broadcast_is_compressed_for_each(role: str) -> None:
-    async with compressing(role) as (first, raw), compressing(role, takeover=False) as (
-        second,
-        other,
+    async with (
+        compressing(role) as (first, raw),
+        compressing(role, takeover=False) as (
+            second,
+            other,
+        ),
     ):
         inflaters = {raw: Deflater(), other: Deflater(takeover=False)}
         for text in (*TEXTS, TEXTS[0]):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest

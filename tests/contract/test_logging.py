@@ -131,9 +131,7 @@ async def test_close_from_here(role: str, log: Log) -> None:
         closing = asyncio.create_task(ws.close(1001, "bye"))
         await raw.finish_close()
         await closing
-        records = [
-            record for record in log() if "EOF" not in record[1] and "TCP" not in record[1]
-        ]
+        records = [record for record in log() if "EOF" not in record[1] and "TCP" not in record[1]]
         assert records[:4] == debug(
             "> CLOSE 1001 (going away) bye [5 bytes]",
             "= connection is CLOSING",

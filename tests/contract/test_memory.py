@@ -152,9 +152,7 @@ async def test_server_connections_are_freed_one_by_one() -> None:
 
 
 @both_roles
-async def test_debug_mode_prints_no_warning(
-    role: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_debug_mode_prints_no_warning(role: str, caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 10

@@ -334,9 +334,7 @@ async def test_echo_between_both_ends(size: int) -> None:
 # Two receivers
 
 
-RECV_TWICE = (
-    "cannot call recv while another coroutine is already running recv or recv_streaming"
-)
+RECV_TWICE = "cannot call recv while another coroutine is already running recv or recv_streaming"
 STREAM_TWICE = (
     "cannot call recv_streaming while another coroutine is already running recv or recv_streaming"
 )
@@ -473,4 +471,3 @@ async def test_recv_after_the_end_raises_each_time(role: str) -> None:
         for _ in range(3):
             with pytest.raises(ConnectionClosedOK):
                 await ws.recv()
-

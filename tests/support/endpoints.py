@@ -36,7 +36,8 @@ async def serving(handler: Callable[[Any], Awaitable[None]], **options: Any) -> 
 
 
 def connecting(port: int, **options: Any) -> Any:
-    return connect(f"ws://127.0.0.1:{port}/", **{"proxy": None, **DEFAULTS, **options})
+    origin = f"wss://localhost:{port}" if "ssl" in options else f"ws://127.0.0.1:{port}"
+    return connect(f"{origin}/", **{"proxy": None, **DEFAULTS, **options})
 
 
 class Handed:
@@ -124,3 +125,25 @@ async def settle(turns: int = 5) -> None:
     """Let what is ready on the loop run."""
     for _ in range(turns):
         await asyncio.sleep(0)
+
+
+async def fill(ws: Any, size: int = 1 << 16) -> tuple[int, asyncio.Task[None]]:
+    """Send to a peer that does not read until a send waits.
+
+    Return the number of messages that went out before, and the task of the send that waits.
+    """
+    count = 0
+    while True:
+        sending = asyncio.create_task(ws.send(bytes(size)))
+        await settle()
+        buffered = polls = 0
+        # The kernels take what they can while the loop polls; after that, nothing changes any more.
+        while not sending.done() and polls < 20:
+            await asyncio.sleep(0.005)
+            now = ws.transport.get_write_buffer_size()
+            polls = polls + 1 if now == buffered else 0
+            buffered = now
+        if not sending.done():
+            return count, sending
+        await sending
+        count += 1

@@ -43,7 +43,7 @@ def frame(
     length: int | None = None,
     form: int | None = None,
 ) -> bytes:
-    """Build a frame; ``length`` overrides the declared length, ``form`` (7, 16, 64) its encoding."""
+    """Build a frame; ``length`` is the declared length, ``form`` (7, 16, 64) its encoding."""
     length = len(payload) if length is None else length
     form = form or (7 if length < 126 else 16 if length < 65536 else 64)
     head = bytes([(FIN if fin else 0) | rsv | opcode])
