@@ -220,6 +220,35 @@ async def test_waiting_send_can_be_cancelled(role: str) -> None:
         assert [(await raw.recv_frame()).payload for _ in range(3)] == [b"two", b"", b"stays"]
 
 
+@only_ropeway
+@both_roles
+async def test_cancelled_fragmented_send_fails_the_connection(role: str) -> None:
+    # websockets leaves the message unfinished: every later send raises ProtocolError.
+    async with against_raw(role) as (ws, raw):
+        sending = asyncio.create_task(ws.send(Gated()))
+        assert (await raw.recv_frame()).payload == b"one"
+        sending.cancel()
+        assert await raw.finish_close() == (1011, "error in fragmented message")
+        await asyncio.wait([sending])
+        assert sending.cancelled()
+        with pytest.raises(ConnectionClosedError, match="error in fragmented message"):
+            await ws.send("late")
+
+
+@both_roles
+async def test_send_inside_a_fragmented_send_waits_for_it(role: str) -> None:
+    async with against_raw(role) as (ws, raw):
+
+        async def parts() -> AsyncIterator[str]:
+            yield "one"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ws.send("nested"), 0.01)
+            yield "two"
+
+        await ws.send(parts())
+        assert await recv_message(raw) == (TEXT, [b"one", b"two", b""])
+
+
 @both_roles
 async def test_close_during_a_fragmented_message_fails_the_connection(role: str) -> None:
     async with against_raw(role) as (ws, raw):

@@ -133,7 +133,7 @@ async def test_any_inbound_byte_counts_as_life(role: str, life: str) -> None:
         long = raw.frame(BINARY, bytes(100))
         if life == "fragment":
             await raw.send_frame(TEXT, "", fin=False)
-        for index in range(40):
+        for index in range(20):
             if life == "message":
                 await raw.send_frame(TEXT, "alive")
                 await ws.recv()
