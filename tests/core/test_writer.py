@@ -53,7 +53,9 @@ def test_data_frames(size: int, masked: bool) -> None:
     held = writer.size
     output = writer.take_output()
     assert held == writer.bytes_sent == sum(map(len, output))
-    assert [(read.first, read.payload, read.key is not None) for read in read_frames(b"".join(output))] == [
+    assert [
+        (read.first, read.payload, read.key is not None) for read in read_frames(b"".join(output))
+    ] == [
         (FIN | TEXT, b"x" * size, masked),
         (FIN | BINARY, bytes(size), masked),
     ]

@@ -30,8 +30,10 @@ cdef class Engine:
     cdef public bint opening
     cdef public bint discarding
     cdef readonly bint stopped
+    cdef bint _full
     cdef bint _held_close
     cdef object _failure
+    cdef bint _dropping
     cdef bint _write_paused
     cdef object _pending_pong
 

@@ -86,8 +86,10 @@ class Engine:
         self.opening = state is CONNECTING
         self.discarding = False
         self.stopped = False
+        self._full = False
         self._held_close = False
         self._failure: Exception | None = None
+        self._dropping = False
         self._write_paused = False
         self._pending_pong: bytes | None = None
 
@@ -187,9 +189,11 @@ class Engine:
                     break
                 if self._held_close:
                     self._held_close = False
-                elif inbox is not None and (
-                    budget == 0 or (self._state is OPEN and inbox.is_full())
-                ):
+                elif inbox is not None and self._state is OPEN and inbox.is_full():
+                    self._full = self.stopped = reader.pos < reader.end
+                    break
+                elif inbox is not None and budget == 0:
+                    self._full = False
                     self.stopped = reader.pos < reader.end
                     break
                 elif not reader.next_frame():
@@ -224,7 +228,7 @@ class Engine:
             return False
         if self._held_close or self._failure is not None or self._state is not OPEN:
             return True
-        return self.inbox is None or self.inbox.has_room()
+        return self.inbox is None or not self._full or self.inbox.has_room()
 
     def receive_end(self) -> None:
         """Take the end of the stream from the network; calling it again does nothing."""
@@ -254,10 +258,23 @@ class Engine:
             self.logger.info("connection closed")
 
     def _fail_parsing(self) -> None:
-        """Fail the connection with the close code that belongs to the error (7.1.7)."""
+        """Fail the connection because of an error in what was received."""
         exc = self._failure
         assert exc is not None
         self._failure = None
+        try:
+            self._fail_because(exc)
+        except Exception as failure:
+            # Extensions encode close frames too: one that can't leaves only the end of the stream.
+            self.logger.error("sending a close frame failed", exc_info=failure)
+            self.state = CLOSING
+            if not self.closing.eof_sent:
+                self.send_eof()
+            self.discarding = True
+        self.parser_exc = without_frames(exc)
+
+    def _fail_because(self, exc: Exception) -> None:
+        """Fail the connection with the close code that belongs to the error (7.1.7)."""
         if isinstance(exc, ProtocolError):
             self.fail(CloseCode.PROTOCOL_ERROR, fitting_reason(str(exc)))
         elif isinstance(exc, UnicodeDecodeError):
@@ -272,7 +289,6 @@ class Engine:
             self.logger.error("parser failed", exc_info=exc)
             # An extension's error may tell more than the peer should know.
             self.fail(CloseCode.INTERNAL_ERROR)
-        self.parser_exc = without_frames(exc)
 
     def _receive_frame(self) -> None:
         """Handle the frame that the reader has just read."""
@@ -284,7 +300,7 @@ class Engine:
         if opcode <= OP_BINARY:
             if inbox is None:
                 self.events.append(self._frame_read())
-            elif (
+            elif not self._dropping and (
                 self._state is OPEN
                 or reader.position() <= self._received_while_open
                 or not inbox.is_full()
@@ -292,6 +308,8 @@ class Engine:
                 inbox.put(opcode, reader.fin, reader.payload)
             else:
                 # 5.5.1: once its close frame is sent, an endpoint need not process data any more.
+                # Nor must a message miss a fragment, so what follows is dropped as well.
+                self._dropping = True
                 self.dropped_messages += reader.fin
             return
         payload = reader.payload
@@ -462,7 +480,11 @@ class Engine:
             deadline = self.closing.start_clock(now)
             if deadline is not None and now >= deadline:
                 self.abort_exc = TimeoutError("timed out while closing connection")
-        elif self.open_deadline is not None and now >= self.open_deadline:
+        elif (
+            self._state is CONNECTING
+            and self.open_deadline is not None
+            and now >= self.open_deadline
+        ):
             self.open_deadline = None
             self._opening_expired()
 

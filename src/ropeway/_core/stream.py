@@ -30,12 +30,12 @@ class StreamReader:
         while (size := self.buffer.find(b"\n", scanned) + 1) == 0:
             scanned = len(self.buffer)
             if scanned > most:
-                raise too_long(f"read {scanned} bytes, expected no more than {most} bytes")
+                raise _over(most, too_long)
             if self.eof:
                 raise EOFError(f"stream ends after {scanned} bytes, before end of line")
             yield
         if size > most:
-            raise too_long(f"read {size} bytes, expected no more than {most} bytes")
+            raise _over(most, too_long)
         return self._take(size)
 
     def read_exact(self, size: int) -> Generator[None, None, bytes]:
@@ -53,7 +53,7 @@ class StreamReader:
         while True:
             size = len(self.buffer)
             if size > most:
-                raise too_long(f"read {size} bytes, expected no more than {most} bytes")
+                raise _over(most, too_long)
             if self.eof:
                 return self._take(size)
             yield
@@ -62,3 +62,8 @@ class StreamReader:
         taken = bytes(self.buffer[:size])
         del self.buffer[:size]
         return taken
+
+
+def _over(most: int, too_long: type[Exception]) -> Exception:
+    # Not how much was read, which depends on how the bytes were split.
+    return too_long(f"read {most + 1} bytes, expected no more than {most} bytes")
