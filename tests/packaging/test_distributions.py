@@ -106,7 +106,8 @@ def test_the_sdist_holds_the_sources_and_the_tests(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
     expected = {
-        str(path.relative_to(ROOT)) for path in files("src/*", "tests/*", "LICENSE", "README.md")
+        str(path.relative_to(ROOT))
+        for path in files("src/*", "tests/*", "tools/*", "bench/*", "docs/*", "*.md", "LICENSE")
     }
     assert expected - held == set()
     assert not {name for name in held if name.endswith((".c", ".so", ".pyc"))}
