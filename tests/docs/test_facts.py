@@ -1,10 +1,8 @@
-"""Names, defaults and figures in the documents are those of the code."""
+"""Names and defaults in the documents are those of the code."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import json
 import os
 import re
 import subprocess
@@ -102,17 +100,6 @@ def test_limits_have_the_defaults_that_are_documented(name: str, default: str) -
     ]
     assert found
     assert set(found) == {number}
-
-
-def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
-    path = ROOT / "bench" / "echo.py"
-    spec = importlib.util.spec_from_file_location("echo", path)
-    assert spec is not None
-    assert spec.loader is not None
-    echo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(echo)
-    table = echo.table(json.loads(read("echo.json")))
-    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_version_of_the_changelog_is_this_one() -> None:
