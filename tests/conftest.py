@@ -20,9 +20,8 @@ from .support.loops import LOOPS, LoopFactory, Run, make_run
 from .support.require import unavailable
 from .support.tls import TLS, make_tls
 
-
 DEADLINE = 30.0
-"""Seconds until a coroutine test is cancelled; pytest-timeout's signal does not interrupt uvloop."""
+"""Seconds until a coroutine test is cancelled; a signal of pytest-timeout's is lost on uvloop."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

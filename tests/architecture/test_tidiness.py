@@ -12,7 +12,7 @@ UNFINISHED = re.compile("|".join((r"\bTO" + "DO", r"\bFIX" + "ME", r"\bX" + r"XX
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:ro" + r"ot|ho" + r"me|wo" + r"rk|Us" + r"ers)/")
 REGISTRY = re.compile("|".join((r"pypi" + r"\.org", "pythonhos" + "ted", r"npmjs" + r"\.org")))
 
-VARIABLE = re.compile(r"ROPEWAY_[A-Z][A-Z_]*[A-Z](?![A-Z_])")  # not ROPEWAY_BACKOFF_*
+VARIABLE = re.compile(r"ROPEWAY_[A-Z][A-Z_]*[A-Z](?![A-Z_])")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md")
 
 
@@ -56,7 +56,8 @@ def variables() -> set[str]:
         found |= set(VARIABLE.findall(text))
         if path.suffix == ".py" and "src" in path.parts:
             found |= {f"ROPEWAY_{name}" for name in completed(ast.parse(text))}
-    return found
+    # The beginning of names, as in startswith("ROPEWAY_BACKOFF"), is none itself.
+    return {name for name in found if not any(one.startswith(f"{name}_") for one in found)}
 
 
 def completed(tree: ast.AST) -> set[str]:
