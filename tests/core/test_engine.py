@@ -178,7 +178,9 @@ def test_a_full_inbox_with_nothing_unread_is_no_reason_to_stop(role: str) -> Non
 
 def test_a_close_frame_behind_a_full_inbox_waits(role: str) -> None:
     ends = Ends(role, 0)
-    ends.receive(ends.frame(BINARY, b"1") + ends.frame(BINARY, b"2") + close_frame(1000, "", ends.key))
+    ends.receive(
+        ends.frame(BINARY, b"1") + ends.frame(BINARY, b"2") + close_frame(1000, "", ends.key)
+    )
     assert ends.protocol.state is OPEN
     taken = []
     while ends.protocol.state is OPEN:
@@ -492,7 +494,10 @@ def test_stats(ends: Ends) -> None:
     ends.protocol.send_ping(b"x")
     stats = ends.protocol.stats()
     assert (stats.frames_received, stats.messages_received) == (4, 1)
-    assert (stats.bytes_received, stats.payload_bytes_received) == (len(data) + len(ends.frame(PONG)), 3)
+    assert (stats.bytes_received, stats.payload_bytes_received) == (
+        len(data) + len(ends.frame(PONG)),
+        3,
+    )
     assert (stats.pings_received, stats.pongs_received) == (1, 1)
     assert (stats.frames_sent, stats.messages_sent, stats.payload_bytes_sent) == (3, 1, 6)
     assert (stats.pings_sent, stats.pongs_sent) == (1, 1)

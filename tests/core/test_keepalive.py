@@ -1,4 +1,4 @@
-"""Keepalive with a clock of the test's own: pings, pongs, deadlines and the reasons for giving up."""
+"""Keepalive with a clock of the test's own: pings, pongs, deadlines, reasons for giving up."""
 
 from __future__ import annotations
 

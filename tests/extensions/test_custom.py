@@ -1,4 +1,4 @@
-"""Extensions of a user's own, from the handshake to the last frame, alone and beside compression."""
+"""Extensions of a user's own, from the handshake to the last frame, also beside compression."""
 
 from __future__ import annotations
 

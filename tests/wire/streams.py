@@ -1,4 +1,4 @@
-"""Frames as bytes, written and read by a few lines of their own, and what a connection made of them."""
+"""Frames as bytes, written and read by a few lines, and what a connection made of them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def seen(protocol: Any) -> dict[str, Any]:
     """Tell what a connection gave and is, in terms that are the same in both builds."""
     return {
         "events": [
-            (int(event.opcode), bytes(event.data), event.fin) for event in protocol.events_received()
+            (int(event.opcode), bytes(event.data), event.fin)
+            for event in protocol.events_received()
         ],
         "output": sent(protocol.data_to_send()),
         "state": protocol.state.name,

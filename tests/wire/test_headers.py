@@ -246,7 +246,9 @@ def test_lengths_in_eight_bytes(build: Build, exponent: int, difference: int) ->
     elif length >= 2**63:
         # At the first byte that proves it.
         for size in range(3, 11):
-            with pytest.raises(Exception, match="^most significant bit of payload length must be 0$"):
+            with pytest.raises(
+                Exception, match="^most significant bit of payload length must be 0$"
+            ):
                 read(build, data[:size])
     else:
         assert read(build, data) is False

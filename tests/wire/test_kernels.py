@@ -107,7 +107,13 @@ def test_serialising_frames(build: Build, size: int, key: int | None) -> None:
     for data in (LATIN[:1] * size, wide):
         expected = head(0x81, size, key is not None)
         expected += data if key is None else struct.pack("<I", key) + masked(data, key)
-        forms = (data, bytearray(data), memoryview(data), memoryview(b"x" + data)[1:], data.decode())
+        forms = (
+            data,
+            bytearray(data),
+            memoryview(data),
+            memoryview(b"x" + data)[1:],
+            data.decode(),
+        )
         for payload in forms:
             assert frame_bytes(0x81, payload, key is not None, key or 0) == expected, type(payload)
 

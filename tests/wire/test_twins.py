@@ -50,7 +50,9 @@ def controls(draw: st.DrawFn, key: bytes | None) -> bytes:
 def messages(draw: st.DrawFn, key: bytes | None, deflate: bool) -> bytes:
     """Draw a message in fragments, with control frames between them."""
     opcode = draw(st.sampled_from(KINDS))
-    payload = draw(st.text(max_size=20)).encode() if opcode == TEXT else draw(st.binary(max_size=40))
+    payload = (
+        draw(st.text(max_size=20)).encode() if opcode == TEXT else draw(st.binary(max_size=40))
+    )
     if draw(st.integers(0, 9)) == 0:
         payload *= 7  # long enough for a length in two bytes, and sometimes over the limit
     rsv = RSV1 if deflate and draw(st.booleans()) else 0
@@ -139,7 +141,7 @@ def receive(build: Build, role: str, deflate: bool, pieces: Sequence[bytes]) -> 
 
 
 def splits(data: bytes) -> list[list[bytes]]:
-    """Give every split in two (of a long stream, some), the one in single bytes, some in between."""
+    """Give every split in two (of long streams, some), single bytes, and some in between."""
     size = len(data)
     chosen = random.Random(size)
     singles = range(1, size)
@@ -158,9 +160,7 @@ def plain(facts: dict[str, Any]) -> dict[str, Any]:
 @given(streams())
 def test_twins_make_the_same_of_every_stream(stream: tuple[str, bool, bytes]) -> None:
     role, deflate, data = stream
-    compiled, pure = (
-        plain(receive(build, role, deflate, [data])) for build in BUILDS.values()
-    )
+    compiled, pure = (plain(receive(build, role, deflate, [data])) for build in BUILDS.values())
     assert compiled == pure
 
 
@@ -219,11 +219,11 @@ def assemble(
 @twins
 @quick
 @given(streams(), st.sampled_from([None, 0, 1, 4]))
-def test_twins_assemble_the_same_messages(stream: tuple[str, bool, bytes], high: int | None) -> None:
+def test_twins_assemble_the_same_messages(
+    stream: tuple[str, bool, bytes], high: int | None
+) -> None:
     role, deflate, data = stream
-    compiled, pure = (
-        assemble(build, role, deflate, [data], high) for build in BUILDS.values()
-    )
+    compiled, pure = (assemble(build, role, deflate, [data], high) for build in BUILDS.values())
     assert compiled == pure
 
 
@@ -296,7 +296,11 @@ def test_bad_text_has_one_place_and_one_reason(
         start, rest = payload[:point], payload[point:]
         data = frame(TEXT, start, fin=False, rsv=rsv, key=key)
         data += frame(PING, b"!", key=key) + frame(CONT, rest, key=key)
-        for pieces in ([data], cut(data, range(1, len(data))), [frame(TEXT, payload, rsv=rsv, key=key)]):
+        for pieces in (
+            [data],
+            cut(data, range(1, len(data))),
+            [frame(TEXT, payload, rsv=rsv, key=key)],
+        ):
             protocol = connection(build, role, compressed)
             if inbox:
                 protocol.use_inbox(build.room("_core.inbox").Inbox(None, None))
