@@ -24,6 +24,7 @@ from .exceptions import (
     InvalidMethod,
     InvalidOrigin,
     InvalidProtocol,
+    InvalidState,
     InvalidUpgrade,
     NegotiationError,
     RequestLineTooLong,
@@ -350,9 +351,12 @@ class ServerProtocol(Protocol):
             response: what :meth:`accept` or :meth:`reject` made.
 
         Raises:
+            InvalidState: when a response was sent, or the connection has ended.
             ValueError: when the response holds characters that HTTP doesn't allow.
 
         """
+        if self._state is not CONNECTING or self.closing.eof_sent:
+            raise InvalidState("the handshake request was answered, or the client is gone")
         serialized = response.serialize()
         if self.debug:
             self.logger.debug("> HTTP/1.1 %d %s", response.status_code, response.reason_phrase)
@@ -362,7 +366,6 @@ class ServerProtocol(Protocol):
                 self.logger.debug("> [body] (%d bytes)", len(response.body))
         self.writer.write_raw(serialized)
         if response.status_code == 101:
-            assert self._state is CONNECTING
             self.state = OPEN
             self.logger.info("connection open")
             # Frames may have come right behind the request.
