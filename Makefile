@@ -64,7 +64,7 @@ $(VENV)/package: $(VENV)/tools
 # An extension whose .pxd is gone would still be imported in place of its source.
 $(VENV)/built: $(VENV)/package setup.py $(COMPILED)
 	for module in $$(find src -name '*.so'); do test -e "$${module%%.*}.pxd" || rm "$$module"; done
-	$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
+	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
 $(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/package

@@ -74,7 +74,12 @@ def extensions() -> list[Extension]:
 
 
 class BuildExtensions(build_ext):
-    """Adds the flags of the compiler at hand, which is known only by now."""
+    """Adds the flags of the compiler at hand, which is known only by now; uses every core."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = True
 
     def build_extensions(self) -> None:
         msvc = self.compiler.compiler_type == "msvc"
