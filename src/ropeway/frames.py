@@ -336,8 +336,11 @@ class Close:
 
         Raises:
             ProtocolError: when the code may not be sent.
+            TypeError: when the code isn't an int or the reason isn't a str.
             UnicodeEncodeError: when the reason contains a surrogate.
         """
+        if not isinstance(self.code, int) or not isinstance(self.reason, str):
+            raise TypeError(f"close code and reason must be int and str: {self!r}")
         self.check()
         return struct.pack("!H", self.code) + self.reason.encode()
 

@@ -343,3 +343,11 @@ def test_close_is_a_value() -> None:
     assert repr(close) == "Close(code=1000, reason='a')"
     assert pickle.loads(pickle.dumps(close)) == close
     assert Close(CloseCode.NORMAL_CLOSURE, "a") == close
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000.0, ""), ("1000", ""), (None, ""), (1000, b"bye"), (1000, None)]
+)
+def test_a_close_of_other_types(code: Any, reason: Any) -> None:
+    with pytest.raises(TypeError, match="close code and reason must be int and str: Close"):
+        Close(code, reason).serialize()
