@@ -362,6 +362,24 @@ def test_a_silent_peer(role: str) -> None:
     assert ends.protocol.next_deadline(90) == 100
 
 
+def test_keepalive_is_logged(role: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    ends = timed(role)
+    ends.protocol.on_deadline(70)
+    [(_, payload)], _ = ends.output()
+    ends.receive(ends.frame(PONG, b"of nobody"), 71)
+    ends.receive(ends.frame(PONG, payload), 72)
+    ends.protocol.on_deadline(90)
+    ends.protocol.on_deadline(110)
+    facts = [text for text in caplog.messages if text.startswith(("%", "-"))]
+    assert facts == [
+        "% sent keepalive ping",
+        "% received keepalive pong",
+        "% sent keepalive ping",
+        "- timed out waiting for keepalive pong",
+    ]
+
+
 def test_any_byte_is_life(role: str) -> None:
     ends = timed(role)
     ends.protocol.on_deadline(70)

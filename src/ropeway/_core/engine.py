@@ -318,7 +318,10 @@ class Engine:
             self._receive_ping(payload)
         elif opcode == OP_PONG:
             self.pongs_received += 1
+            awaited = self.keepalive.awaited
             self.answered_pings += self.keepalive.acknowledge(payload, self.now)
+            if self.debug and self.keepalive.awaited is not awaited:
+                self.logger.debug("% received keepalive pong")
         else:
             self._receive_close(payload)
         if inbox is None:
@@ -475,6 +478,8 @@ class Engine:
                 if self.debug:
                     self.logger.debug("% sent keepalive ping")
             elif due is not None:
+                if self.debug:
+                    self.logger.debug("- timed out waiting for keepalive pong")
                 self.fail(CloseCode.INTERNAL_ERROR, due)
         elif self.close_expected():
             deadline = self.closing.start_clock(now)
