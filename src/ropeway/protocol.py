@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._core.engine import Engine, Event
+from ._core.reader import size_limits
 from ._core.states import (
     CLIENT,
     CLOSED,
@@ -73,10 +74,11 @@ class Protocol(Engine):
                 messages and fragments apart.
             logger: where facts are logged; ``ropeway.client`` or ``ropeway.server`` by default.
 
+        Raises:
+            ValueError: when a limit is below 0.
+
         """
-        if max_size is None or isinstance(max_size, int):
-            max_size = (max_size, None)
-        super().__init__(side, state, *max_size, logger)
+        super().__init__(side, state, *size_limits(max_size), logger)
         self._id: uuid.UUID | None = None
         self.origin: Origin | None = None
         self.subprotocol: Subprotocol | None = None

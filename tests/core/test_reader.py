@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ropeway._core.reader import MAX_EMPTY_FRAGMENTS, Reader
+from ropeway._core.reader import MAX_EMPTY_FRAGMENTS, Reader, size_limits
 from ropeway.exceptions import PayloadTooBig, ProtocolError, TooManyFragments
 from ropeway.extensions import Extension
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
@@ -501,3 +501,17 @@ def test_an_extension_that_refuses_to_make_too_much(size: int | None) -> None:
 def test_text_from_an_extension_is_checked() -> None:
     with pytest.raises(UnicodeDecodeError):
         feed(make(extensions=[Recorder()]), frame(TEXT, b"\xff"))
+
+
+@pytest.mark.parametrize(
+    ("max_size", "limits"),
+    [(None, (None, None)), (0, (0, None)), ((10, 2), (10, 2)), ((None, 2), (None, 2))],
+)
+def test_size_limits(max_size: Any, limits: Any) -> None:
+    assert size_limits(max_size) == limits
+
+
+@pytest.mark.parametrize("max_size", [-1, (-1, None), (None, -1)])
+def test_a_size_limit_below_zero(max_size: Any) -> None:
+    with pytest.raises(ValueError, match="max_size is -1 bytes, below 0"):
+        size_limits(max_size)

@@ -423,3 +423,19 @@ class Reader:
 def _limit_or_none(limit: int | None) -> int:
     # No frame is longer than the largest length, so a larger limit says no more.
     return NO_LIMIT if limit is None else min(limit, LARGEST_LENGTH)
+
+
+def size_limits(
+    max_size: int | tuple[int | None, int | None] | None,
+) -> tuple[int | None, int | None]:
+    """Give the limits on messages and on fragments that ``max_size`` stands for, in bytes.
+
+    Raises:
+        ValueError: when a limit is below 0.
+
+    """
+    limits = max_size if isinstance(max_size, tuple) else (max_size, None)
+    for limit in limits:
+        if limit is not None and limit < 0:
+            raise ValueError(f"max_size is {limit} bytes, below 0")
+    return limits

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .._core.logs import default_logger
+from .._core.reader import size_limits
 from .._core.retry import backoff, process_exception
 from ..datastructures import HeadersLike
 from ..extensions.base import ClientExtensionFactory, ServerExtensionFactory
@@ -53,6 +54,7 @@ class Options:
             seconds = getattr(self, name)
             if seconds is not None and seconds < 0:
                 raise ValueError(f"{name} is {seconds} seconds, below 0")
+        size_limits(self.max_size)
         if self.compression_threshold < 0:
             raise ValueError(f"compression_threshold is {self.compression_threshold}, below 0")
         if self.subprotocols is not None:
