@@ -12,6 +12,7 @@ import platform
 from collections.abc import Coroutine
 from typing import Any
 
+import hypothesis  # noqa: F401 - trio's plugin for it warns at the end of a run without it
 import pytest
 
 import ropeway

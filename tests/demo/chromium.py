@@ -58,7 +58,7 @@ class Tab:
             # A tab in the background is not painted.
             await self.call("Page.bringToFront")
             # Nothing announces the change, and a look costs little.
-            while not (value := await self.evaluate(expression)):  # noqa: ASYNC110
+            while not (value := await self.evaluate(expression)):
                 await asyncio.sleep(0.02)
         return value
 

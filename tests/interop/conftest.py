@@ -6,7 +6,6 @@ import contextlib
 import gc
 import importlib
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 

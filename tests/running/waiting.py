@@ -11,5 +11,5 @@ __all__ = ["until"]
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until ``condition`` holds."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.001)
