@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 import time
 import tracemalloc
 import zlib
@@ -17,6 +18,8 @@ from websockets.frames import Opcode as OracleOpcode
 from ropeway.exceptions import PayloadTooBig, ProtocolError
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
 from ropeway.frames import Frame, Opcode
+from ropeway.protocol import State
+from ropeway.server import ServerProtocol
 
 TAIL = b"\x00\x00\xff\xff"
 CONT, TEXT, BINARY, CLOSE, PING, PONG = Opcode
@@ -238,18 +241,59 @@ def test_what_ends_a_stream_empties_the_window() -> None:
             inflate(make(), pieces)
 
 
-def test_many_final_blocks_take_linear_time() -> None:
-    empty = raw(b"")
-    assert len(empty) == 2
+EMPTY_STREAM = raw(b"")
+"""The shortest that ends zlib's stream: one empty block with BFINAL set, 2 bytes."""
+
+TOO_MANY = "^compressed message has more than 256 final blocks$"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("no_takeover", [False, True])
+def test_final_blocks_have_a_limit(no_takeover: bool, apart: bool) -> None:
+    def cut(data: bytes) -> list[bytes]:
+        return [bytes((byte,)) for byte in data] if apart else [data]
+
+    reader = make(remote_no_context_takeover=no_takeover)
+    for _ in range(3):  # each message may have as many
+        assert inflate(reader, cut(EMPTY_STREAM * 255 + raw(b"spam") + b"\x00")) == b"spam"
+    with pytest.raises(ProtocolError, match=TOO_MANY):
+        inflate(reader, cut(EMPTY_STREAM * 257))
+
+
+def test_final_blocks_of_all_fragments_are_counted() -> None:
+    reader = make()
+    reader.decode(Frame(BINARY, EMPTY_STREAM * 200, fin=False, rsv1=True))
+    reader.decode(Frame(CONT, EMPTY_STREAM * 56, fin=False))
+    with pytest.raises(ProtocolError, match=TOO_MANY):
+        reader.decode(Frame(CONT, EMPTY_STREAM, fin=True))
+
+
+def test_too_many_final_blocks_fail_the_connection() -> None:
+    server = ServerProtocol(state=State.OPEN, max_size=None)
+    server.extensions = [make()]
+    payload = EMPTY_STREAM * 131_072
+    # The head: FIN, RSV1, binary; masked, with a 64-bit length and a key of zeros.
+    head = b"\xc2\xff" + len(payload).to_bytes(8, "big") + bytes(4)
+    started = time.process_time()
+    server.receive_data(head + payload)
+    taken = time.process_time() - started
+    assert server.state is State.CLOSING
+    assert re.search(TOO_MANY, str(server.parser_exc))
+    assert server.data_to_send()[0][2:4] == (1002).to_bytes(2, "big")
+    # Restarting zlib as often as the payload asks for takes several times as long.
+    assert taken < 0.1
+
+
+def test_what_follows_final_blocks_is_not_copied_for_each() -> None:
+    long = make().deflate(random.Random(7692).randbytes(8_000_000), True, True)
 
     def measure(count: int) -> float:
         started = time.process_time()
-        assert inflate(make(), [empty * count, b"\x00"]) == b""
+        assert len(inflate(make(), [EMPTY_STREAM * count + long])) == 8_000_000
         return time.process_time() - started
 
-    measure(1000)
-    # Sixteen times the work: quadratic time would be 256 times as long.
-    assert measure(160_000) < 80 * max(measure(10_000), 0.005)
+    # 256 copies of the payload take 20 times as long as inflating it once.
+    assert measure(256) < 6 * max(min(measure(1) for _ in range(3)), 0.005)
 
 
 @pytest.mark.parametrize("data", [b"\x07", b"\xff\xff", b"\x00\x01\x00\x00\x00", b"\x06garbage"])

@@ -36,6 +36,11 @@ LARGEST_WINDOW_BITS = 15
 # zlib copies what it leaves unread behind a final block: given all of a payload that is nothing but
 # final blocks, it would take the square of its length.
 AFTER_FINAL_BLOCK = 4096
+
+# Each final block restarts zlib, which costs as much as inflating several KiB, and can be 2 bytes
+# long. Compressors end a stream once in a message, or in each of its fragments.
+MAX_FINAL_BLOCKS = 256
+
 NO_LIMIT = -1
 
 # Window 12 and memLevel 5 hold a context in about 20 KiB where zlib's own defaults take 256 KiB,
@@ -91,8 +96,11 @@ class PerMessageDeflate(Extension):
         self.local_max_window_bits = local_max_window_bits
         self.compress_settings = {} if compress_settings is None else compress_settings
         self.threshold = threshold
+        # What was asked for the next message: True, False, or None for the threshold's choice.
+        self.compress: bool | None = None
         self._inflater: Any = None
         self._deflater: Any = None
+        self._final_blocks = 0
         # Whether the fragments that follow belong to a compressed message.
         self._inflating_message = False
         self._deflating_message = False
@@ -110,6 +118,7 @@ class PerMessageDeflate(Extension):
 
     def start_inflating(self) -> None:
         """Begin a compressed message."""
+        self._final_blocks = 0
         if self._inflater is None or self.remote_no_context_takeover:
             self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
 
@@ -123,7 +132,8 @@ class PerMessageDeflate(Extension):
 
         Raises:
             PayloadTooBig: when more than ``room`` bytes come out.
-            ProtocolError: when the bytes aren't deflate data.
+            ProtocolError: when the bytes aren't deflate data, or have more than 256 final blocks
+                in one message.
 
         """
         # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
@@ -147,13 +157,26 @@ class PerMessageDeflate(Extension):
                 # 7.2.3.4 allows a block with BFINAL set, which ends zlib's stream but not the
                 # message. A compressor that ends a stream starts the next with an empty window.
                 start -= len(self._inflater.unused_data)
-                self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
+                self._restart()
             if start == len(data):
                 break
             stop = min(start + AFTER_FINAL_BLOCK, len(data))
         if last and self.remote_no_context_takeover:
             self._inflater = None
         return inflated[0] if len(inflated) == 1 else b"".join(inflated)
+
+    def is_worthwhile(self, payload: str | BytesLike) -> bool:
+        """Tell whether a message has as many bytes as ``threshold``."""
+        if len(payload) >= self.threshold:
+            return True
+        return isinstance(payload, str) and len(payload.encode()) >= self.threshold
+
+    def _restart(self) -> None:
+        """Go on after a final block, up to a limit."""
+        self._final_blocks += 1
+        if self._final_blocks > MAX_FINAL_BLOCKS:
+            raise ProtocolError(f"compressed message has more than {MAX_FINAL_BLOCKS} final blocks")
+        self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
 
     def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
         """Compress a fragment of a message.
@@ -202,7 +225,11 @@ class PerMessageDeflate(Extension):
             return frame
         first = frame.opcode is not Opcode.CONT
         if first:
-            self._deflating_message = not frame.fin or len(frame.data) >= self.threshold
+            self._deflating_message = (
+                not frame.fin or self.is_worthwhile(frame.data)
+                if self.compress is None
+                else self.compress
+            )
         if not self._deflating_message:
             return frame
         data = self.deflate(frame.data, first, frame.fin)
