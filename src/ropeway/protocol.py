@@ -158,8 +158,6 @@ class Protocol(Engine):
         """
         if self.closing.eof_received:
             raise EOFError("stream ended")
-        if type(data) is not bytes and type(data) is not bytearray:
-            data = bytes(data)  # the kernels read the memory of these two only
         self.receive(data, 0, len(data), self.now)
         self.keep_rest()
 

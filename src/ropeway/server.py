@@ -425,7 +425,10 @@ class ServerProtocol(Protocol):
 
     def _opening_expired(self) -> None:
         exc = TimeoutError("timed out during opening handshake")
-        self._turn_away(http.HTTPStatus.REQUEST_TIMEOUT, exc, "request took too long")
+        if self.opening:
+            self._turn_away(http.HTTPStatus.REQUEST_TIMEOUT, exc, "request took too long")
+        else:  # it is we who didn't answer
+            self._turn_away(http.HTTPStatus.SERVICE_UNAVAILABLE, exc, "response took too long")
 
 
 # First match wins, so a subclass stands before its base.

@@ -206,3 +206,13 @@ async def test_deprecated_open_and_closed(role: str) -> None:
             assert ws.open is False
         with pytest.warns(DeprecationWarning, match="state"):
             assert ws.closed is True
+
+
+@only_ropeway
+@both_roles
+async def test_taking_the_transport_loses_nothing(role: str) -> None:
+    async with against_raw(role) as (ws, raw):
+        await ws.send("first")
+        await ws.send("second")  # waits to be joined with what else this turn sends
+        ws.transport.close()
+        assert [await raw.recv_payload(TEXT) for _ in range(2)] == [b"first", b"second"]

@@ -12,7 +12,7 @@ import pytest
 
 from ..support.endpoints import against_raw, both_roles, settle
 from ..support.rawpeer import BINARY, TEXT, RawPeer
-from ..support.subject import ConcurrencyError, State, broadcast
+from ..support.subject import ConcurrencyError, State, broadcast, only_ropeway
 
 
 @contextlib.asynccontextmanager
@@ -158,3 +158,24 @@ async def test_slow_connection_holds_up_nobody(role: str) -> None:
         assert connections[1].state is State.OPEN
         for _ in range(100):
             assert len(await raws[1].recv_payload(BINARY)) == len(message)
+
+
+@only_ropeway
+@both_roles
+async def test_broadcast_checks_text_before_anything_is_sent(role: str) -> None:
+    async with several(role) as (connections, raws):
+        with pytest.raises(UnicodeDecodeError):
+            broadcast(connections, b"fine until here \xff", text=True)
+        broadcast(connections, memoryview(b"a.b.c")[::2])
+        for raw in raws:
+            assert await raw.recv_payload(BINARY) == b"abc"
+
+
+@only_ropeway
+@both_roles
+async def test_broadcast_is_counted(role: str) -> None:
+    async with several(role, 1) as ([connection], [raw]):
+        broadcast([connection], "four")
+        await raw.recv_payload(TEXT)
+        assert connection.stats.messages_sent == connection.stats.frames_sent == 1
+        assert connection.stats.payload_bytes_sent == 4

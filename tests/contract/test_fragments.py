@@ -446,3 +446,23 @@ async def test_many_fragments_between_both_ends(role: str) -> None:
         received = [part async for part in far.recv_streaming()]
         assert received == [*(part.encode() for part in parts), b""]
         await sending
+
+
+@both_roles
+@only_ropeway
+async def test_two_fragmented_messages_at_once(role: str) -> None:
+    async with pair() as (client, server):
+        sender, receiver = (client, server) if role == "client" else (server, client)
+        begun = asyncio.Event()
+
+        async def fragments(letter: str) -> AsyncIterator[str]:
+            await begun.wait()
+            for _ in range(3):
+                yield letter
+                await asyncio.sleep(0)
+
+        sending = [asyncio.create_task(sender.send(fragments(letter))) for letter in "ab"]
+        await asyncio.sleep(0)
+        begun.set()
+        await asyncio.gather(*sending)
+        assert sorted([await receiver.recv(), await receiver.recv()]) == ["aaa", "bbb"]

@@ -181,3 +181,15 @@ async def test_program_may_ping_beside_keepalive(role: str) -> None:
                 assert await (await ws.ping()) >= 0
                 await asyncio.sleep(0.01)
         assert ws.state is State.OPEN
+
+
+@only_ropeway
+@both_roles
+async def test_a_peer_that_went_away_while_a_full_queue_pauses_reading(role: str) -> None:
+    options = {"ping_interval": 0.05, "ping_timeout": 0.05, "close_timeout": 0.05, "max_queue": 1}
+    async with against_raw(role, **options) as (ws, raw):
+        await raw.send(*(raw.frame(TEXT, str(index)) for index in range(40)))
+        raw.close()
+        # Nobody receives, so the end of the stream can't be seen; a ping that is written can tell.
+        async with asyncio.timeout(10):
+            await ws.wait_closed()

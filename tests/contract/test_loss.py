@@ -16,6 +16,7 @@ from ..support.rawpeer import PING, TEXT, RawPeer
 from ..support.subject import (
     ConnectionClosedError,
     ConnectionClosedOK,
+    State,
     only_ropeway,
 )
 from .closed import assert_closed
@@ -227,3 +228,21 @@ async def test_abort_while_closing(role: str) -> None:
         ws.abort()
         await closing
         assert ws.close_code == 1006
+
+
+@only_ropeway
+@both_roles
+async def test_half_close_of_a_peer_that_reads_nothing(role: str) -> None:
+    # The transport waits for its write buffer, which never drains: somebody has to give up.
+    options = {"close_timeout": 0.2, "max_queue": 1}
+    async with against_raw(role, receive_buffer=4096, **options) as (ws, raw):
+        sending = asyncio.create_task(ws.send(b"x" * 20_000_000))
+        receiving = asyncio.create_task(ws.recv())
+        await settle()
+        raw.half_close()
+        async with asyncio.timeout(5):
+            for task in (sending, receiving):
+                with pytest.raises(ConnectionClosedError):
+                    await task
+            await ws.wait_closed()
+        assert ws.state is State.CLOSED

@@ -515,3 +515,39 @@ def test_size_limits(max_size: Any, limits: Any) -> None:
 def test_a_size_limit_below_zero(max_size: Any) -> None:
     with pytest.raises(ValueError, match="max_size is -1 bytes, below 0"):
         size_limits(max_size)
+
+
+class Bytes(bytes):
+    pass
+
+
+class ByteArray(bytearray):
+    pass
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, Bytes, ByteArray])
+def test_every_kind_of_buffer(kind: Any) -> None:
+    reader = Reader(False, None, None, None, True)
+    data = kind(b"\x81\x03abc")
+    reader.feed(data, 0, len(data))
+    assert reader.next_frame()
+    assert reader.payload == "abc"
+
+
+def test_small_reads_weigh_no_more_than_their_bytes() -> None:
+    size = 200_000
+    reader = Reader(False, None, None, None, True)
+    head = b"\x82\x7f" + size.to_bytes(8, "big")
+    reader.feed(head, 0, len(head))
+    assert not reader.next_frame()
+    tracemalloc.start()
+    for _ in range(size - 1):
+        reader.feed(b"x", 0, 1)
+        assert not reader.next_frame()
+        reader.keep_rest()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * size
+    reader.feed(b"x", 0, 1)
+    assert reader.next_frame()
+    assert reader.payload == b"x" * size

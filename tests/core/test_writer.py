@@ -16,6 +16,7 @@ from ropeway.exceptions import ProtocolError
 from ropeway.extensions import Extension
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
 from ropeway.frames import Frame
+from ropeway.typing import ExtensionName
 
 from ..wire.streams import (
     BINARY,
@@ -339,3 +340,33 @@ assert len(set(keys)) == 3, keys
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doesn't fork")
 def test_children_do_not_share_their_parents_keys() -> None:
     subprocess.run([sys.executable, "-c", FORKING], check=True)
+
+
+class Passing(Extension):
+    name = ExtensionName("x-passing")
+
+    def encode(self, frame: Frame) -> Frame:
+        return frame
+
+
+@pytest.mark.parametrize(("compress", "small"), [(True, True), (False, False), (None, True)])
+def test_the_choice_to_compress_among_other_extensions(compress: Any, small: bool) -> None:
+    writer = Writer(False)
+    writer.use_extensions([Passing(), PerMessageDeflate(False, False, 15, 15)])
+    writer.write_data(1, "x" * 5000, True, compress)
+    assert (writer.size < 100) is small
+
+
+def test_extensions_can_be_taken_back() -> None:
+    writer = Writer(False)
+    writer.use_extensions([PerMessageDeflate(False, False, 15, 15)])
+    writer.use_extensions([])
+    writer.write_data(1, "x" * 500, True, None)
+    assert writer.take_output() == [b"\x81\x7e\x01\xf4" + b"x" * 500]
+
+
+def test_the_threshold_counts_bytes() -> None:
+    writer = Writer(False)
+    writer.use_extensions([PerMessageDeflate(False, False, 15, 15, threshold=64)])
+    writer.write_data(1, "é" * 32, True, None)
+    assert writer.take_output()[0][0] & 0x40

@@ -329,3 +329,14 @@ async def test_a_hook_that_returns_something_else(
     assert record.getMessage() == f"{hook} failed"
     assert record.exc_info is not None
     assert "returned 'no response', neither a Response nor None" in str(record.exc_info[1])
+
+
+@only_ropeway
+async def test_a_hook_that_takes_too_long() -> None:
+    """It is not the client who is late."""
+
+    async def hook(connection: Any, asked: Any) -> None:
+        await asyncio.Event().wait()
+
+    reply = await refusal(process_request=hook, open_timeout=0.1)
+    assert reply.status == 503

@@ -36,6 +36,7 @@ cdef class Engine:
     cdef bint _dropping
     cdef bint _write_paused
     cdef object _pending_pong
+    cdef bint _transport_lost
 
     cdef readonly double now
     cdef public double last_received

@@ -92,6 +92,7 @@ class Engine:
         self._dropping = False
         self._write_paused = False
         self._pending_pong: bytes | None = None
+        self._transport_lost = False
 
         self.now = 0.0
         self.last_received = 0.0
@@ -133,7 +134,10 @@ class Engine:
         if self.debug:
             self.logger.debug("= connection is %s", state.name)
         self._state = state
-        if state is not OPEN:
+        if state is OPEN:
+            # What was negotiated may have been changed since, by whoever answers the handshake.
+            self.extensions = self._extensions
+        else:
             self.keepalive.stop()
             self._received_while_open = self.reader.bytes_received
 
@@ -165,6 +169,11 @@ class Engine:
                 return
             self.opening = False
             self.reader.feed(rest, 0, len(rest))
+            if rest and self.inbox is not None:
+                # Frames behind the response: whoever waits for the opening may answer them, so it
+                # comes first, before a violation or a close frame among them.
+                self.stopped = True
+                return
         else:
             self.reader.feed(data, start, end)
         self.parse()
@@ -265,13 +274,16 @@ class Engine:
         try:
             self._fail_because(exc)
         except Exception as failure:
-            # Extensions encode close frames too: one that can't leaves only the end of the stream.
-            self.logger.error("sending a close frame failed", exc_info=failure)
-            self.state = CLOSING
-            if not self.closing.eof_sent:
-                self.send_eof()
-            self.discarding = True
+            self._give_up(failure)
         self.parser_exc = without_frames(exc)
+
+    def _give_up(self, exc: Exception) -> None:
+        """End the stream without a close frame: extensions encode those too, and one failed."""
+        self.logger.error("sending a control frame failed", exc_info=exc)
+        self.state = CLOSING
+        if not self.closing.eof_sent:
+            self.send_eof()
+        self.discarding = True
 
     def _fail_because(self, exc: Exception) -> None:
         """Fail the connection with the close code that belongs to the error (7.1.7)."""
@@ -389,10 +401,8 @@ class Engine:
             self._log_sent(opcode, payload, True)
 
     def send_serialized(self, frame: bytes) -> None:
-        """Send a message that was serialised once for many connections alike."""
-        self.writer.write_raw(frame)
-        self.writer.frames_sent += 1
-        self.writer.messages_sent += 1
+        """Send a message that ``serialized()`` made, for many connections alike."""
+        self.writer.write_serialized(frame)
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455 section 7.1.7).
@@ -440,7 +450,14 @@ class Engine:
         self._write_paused = False
         payload, self._pending_pong = self._pending_pong, None
         if payload is not None and self._state is OPEN:
-            self.send_control(OP_PONG, payload)
+            try:
+                self.send_control(OP_PONG, payload)
+            except Exception as exc:
+                self._give_up(exc)
+
+    def transport_lost(self) -> None:
+        """Note that the TCP connection is gone, so that nothing remains to wait for."""
+        self._transport_lost = True
 
     def close_expected(self) -> bool:
         """Tell whether the TCP connection should end soon.
@@ -462,7 +479,10 @@ class Engine:
             return self.keepalive.next_deadline()
         if self.close_expected():
             return self.closing.start_clock(now)
-        return self.open_deadline if self._state is CONNECTING else None
+        if self._state is CONNECTING:
+            return self.open_deadline
+        # CLOSED by the peer's end of stream, but our own bytes may be stuck in the write buffer.
+        return None if self._transport_lost else self.closing.start_clock(now)
 
     def on_deadline(self, now: float) -> None:
         """Do what is due: send a ping, fail a silent peer, give up on a handshake.
@@ -472,26 +492,28 @@ class Engine:
         """
         self.now = now
         if self._state is OPEN:
-            due = self.keepalive.on_deadline(now, self.last_received, self.stopped)
-            if isinstance(due, bytes):
-                self.send_control(OP_PING, due)
-                if self.debug:
-                    self.logger.debug("% sent keepalive ping")
-            elif due is not None:
-                if self.debug:
-                    self.logger.debug("- timed out waiting for keepalive pong")
-                self.fail(CloseCode.INTERNAL_ERROR, due)
-        elif self.close_expected():
+            try:
+                self._keep_alive(now)
+            except Exception as exc:
+                self._give_up(exc)
+        elif self._state is not CONNECTING or self.closing.eof_sent:
             deadline = self.closing.start_clock(now)
             if deadline is not None and now >= deadline:
                 self.abort_exc = TimeoutError("timed out while closing connection")
-        elif (
-            self._state is CONNECTING
-            and self.open_deadline is not None
-            and now >= self.open_deadline
-        ):
+        elif self.open_deadline is not None and now >= self.open_deadline:
             self.open_deadline = None
             self._opening_expired()
+
+    def _keep_alive(self, now: float) -> None:
+        due = self.keepalive.on_deadline(now, self.last_received, self.stopped)
+        if isinstance(due, bytes):
+            self.send_control(OP_PING, due)
+            if self.debug:
+                self.logger.debug("% sent keepalive ping")
+        elif due is not None:
+            if self.debug:
+                self.logger.debug("- timed out waiting for keepalive pong")
+            self.fail(CloseCode.INTERNAL_ERROR, due)
 
     def stats(self) -> Stats:
         """Take a snapshot of the counters."""
@@ -509,6 +531,7 @@ class Engine:
             pings_sent=self.pings_sent,
             pongs_received=self.pongs_received,
             pongs_sent=self.pongs_sent,
+            messages_dropped=self.dropped_messages,
             compression_ratio_received=_ratio(reader.deflated_bytes, reader.inflated_bytes),
             compression_ratio_sent=_ratio(writer.deflated_bytes, writer.inflated_bytes),
         )

@@ -99,7 +99,7 @@ class Keepalive:
 
     def _ping(self, now: float) -> bytes:
         assert self.interval is not None
-        if self.awaited is not None:  # without a timeout, an unanswered ping is simply replaced
+        if self.awaited is not None:  # without a timeout, or deaf: the unanswered one is replaced
             self.pings.pop(self.awaited, None)
         self.awaited = self.add(None, None, now)
         self._graced = False
@@ -109,13 +109,16 @@ class Keepalive:
             self.deadline = now + self.timeout
         return self.awaited
 
-    def _check(self, now: float, last_received: float, deaf: bool) -> str | None:
+    def _check(self, now: float, last_received: float, deaf: bool) -> bytes | str | None:
         assert self.deadline is not None and self.timeout is not None
         if now < self.deadline:
             return None
+        if deaf:
+            # Nothing can be heard, but a connection that is gone lets us know when we write.
+            return self._ping(now)
         alive_until = last_received + self.timeout
-        if deaf or now < alive_until:
-            self.deadline = now + self.timeout if deaf else alive_until
+        if now < alive_until:
+            self.deadline = alive_until
             self._graced = False
             self._late_by = 0.0
             return None

@@ -92,6 +92,7 @@ cdef class Reader:
     cdef _inflate(self, bytes piece, bint last)
 
     cdef _add(self, bytes piece)
+    cdef _keep(self, bytes piece)
     cdef _check_text(self, bytes piece)
     cdef _finish_fragment(self, bytes payload)
 

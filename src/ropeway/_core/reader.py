@@ -23,6 +23,10 @@ RSV = 0x70
 NO_LIMIT = -1
 LARGEST_LENGTH = 2**63 - 1
 
+# Reads of a large payload are joined once, at its end; a payload in more reads than this is being
+# sent in small packets, and then an object for each would weigh more than their bytes.
+SEPARATE_PIECES = 64
+
 # Empty fragments cost a peer two bytes each and never reach max_size: nobody needs this many.
 MAX_EMPTY_FRAGMENTS = 4096
 
@@ -66,7 +70,7 @@ class Reader:
         self.remaining = 0
         self.key = 0
         self.frame_size = 0
-        self.pieces: list[bytes] = []
+        self.pieces: list[bytes | bytearray] = []
         self.payload: str | bytes = b""
 
         # The message being read, across its fragments.
@@ -89,6 +93,9 @@ class Reader:
 
     def use_extensions(self, extensions: list[Extension]) -> None:
         """Set what was negotiated: permessage-deflate alone streams, all else sees whole frames."""
+        self.deflate = None
+        self.extensions = None
+        self.allowed_rsv = 0
         if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
             self.deflate = extensions[0]
             self.allowed_rsv = RSV1
@@ -98,6 +105,9 @@ class Reader:
 
     def feed(self, data: bytes | bytearray, start: int, end: int) -> None:
         """Give bytes to parse; ``data`` must not change until ``keep_rest()``."""
+        if type(data) is not bytes and type(data) is not bytearray:
+            # The kernels read the memory of these two only.
+            data = bytes(data)
         self.bytes_received += end - start
         self.borrowed = self.pos == self.end
         if self.borrowed:
@@ -328,7 +338,7 @@ class Reader:
         self.remaining -= size
         self.key = rotate_key(self.key, size)
         if self.opcode >= FIRST_CONTROL_OPCODE or self.extensions is not None:
-            self.pieces.append(piece)
+            self._keep(piece)
         elif self.compressed:
             self.deflated_bytes += size
             self._add(self._inflate(piece, False))
@@ -349,12 +359,22 @@ class Reader:
 
     def _add(self, piece: bytes) -> None:
         if piece:
-            self.pieces.append(piece)
+            self._keep(piece)
             self.frame_size += len(piece)
             self.message_size += len(piece)
             self.payload_bytes_received += len(piece)
             if self.is_text:
                 self._check_text(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        """Hold a piece of the payload; many small ones become one, lest each cost an object."""
+        if len(self.pieces) < SEPARATE_PIECES:
+            self.pieces.append(piece)
+            return
+        last = self.pieces[-1]
+        if type(last) is not bytearray:
+            self.pieces[-1] = last = bytearray(last)
+        last += piece
 
     def _check_text(self, piece: bytes) -> None:
         """Fail at the first bad byte (8.1), wherever frames and reads cut the text."""

@@ -22,6 +22,7 @@ class Stats:
         pings_sent: pings to the peer, keepalive's included.
         pongs_received: pongs from the peer, unsolicited ones included.
         pongs_sent: pongs to the peer.
+        messages_dropped: messages that came after our close frame and found the queue full.
         compression_ratio_received: compressed bytes to uncompressed ones of what arrived
             compressed; None when nothing did.
         compression_ratio_sent: the same of what was sent compressed.
@@ -40,5 +41,6 @@ class Stats:
     pings_sent: int
     pongs_received: int
     pongs_sent: int
+    messages_dropped: int
     compression_ratio_received: float | None
     compression_ratio_sent: float | None

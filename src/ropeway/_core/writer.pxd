@@ -26,6 +26,7 @@ cdef class Writer:
     cpdef use_extensions(self, list extensions)
     cpdef write_control(self, int opcode, payload)
     cpdef write_data(self, int opcode, payload, bint fin, compress)
+    cpdef write_serialized(self, bytes frame)
     cpdef write_raw(self, bytes data)
     cpdef list take_output(self)
 
@@ -34,13 +35,16 @@ cdef class Writer:
     @cython.locals(first="bint", first_byte="int")
     cdef _write_deflated(self, int opcode, payload, bint fin, compress)
 
+    cdef _choose_compression(self, int opcode, compress)
     cdef _write_extended(self, int opcode, data, bint fin)
 
     @cython.locals(frame="bytes", size="Py_ssize_t")
     cdef _append(self, int first, payload)
 
 
+cpdef bytes serialized(int opcode, payload)
 cpdef contiguous(payload)
+
 
 @cython.locals(key="Py_ssize_t")
 cpdef Py_ssize_t header_size(Py_ssize_t frame_size, bint masked)

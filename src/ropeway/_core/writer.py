@@ -45,6 +45,8 @@ class Writer:
 
     def use_extensions(self, extensions: list[Extension]) -> None:
         """Set what was negotiated; see ``Reader.use_extensions``."""
+        self.deflate = None
+        self.extensions = None
         if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
             self.deflate = extensions[0]
         elif extensions:
@@ -95,6 +97,7 @@ class Writer:
         elif self.extensions is not None:
             data = payload.encode() if isinstance(payload, str) else payload
             self.payload_bytes_sent += len(data)
+            self._choose_compression(opcode, compress)
             self._write_extended(opcode, data, fin)
         else:
             self._append(FIN | opcode if fin else opcode, payload)
@@ -102,6 +105,13 @@ class Writer:
         self.text_pending = text_pending
         if fin:
             self.messages_sent += 1
+
+    def write_serialized(self, frame: bytes) -> None:
+        """Queue a message that ``serialized()`` made."""
+        self.write_raw(frame)
+        self.frames_sent += 1
+        self.messages_sent += 1
+        self.payload_bytes_sent += len(frame) - header_size(len(frame), False)
 
     def write_raw(self, data: bytes) -> None:
         """Queue bytes that aren't a frame: a handshake, or frames serialised for many."""
@@ -130,7 +140,7 @@ class Writer:
         if first:
             # A fragmented message's size is unknown, so its fragments are worth compressing.
             if compress is None:
-                compress = not fin or len(payload) >= self.deflate.threshold
+                compress = not fin or self.deflate.is_worthwhile(payload)
             self.compressing = compress
         first_byte = FIN | opcode if fin else opcode
         if not self.compressing:
@@ -142,6 +152,14 @@ class Writer:
         self.deflated_bytes += len(deflated)
         self.payload_bytes_sent += len(data) - len(deflated)
         self._append(first_byte | RSV1 if first else first_byte, deflated)
+
+    def _choose_compression(self, opcode: int, compress: bool | None) -> None:
+        """Tell permessage-deflate among other extensions what was asked for this message."""
+        assert self.extensions is not None
+        if opcode != CONT:
+            for extension in self.extensions:
+                if isinstance(extension, PerMessageDeflate):
+                    extension.compress = compress
 
     def _write_extended(self, opcode: int, data: BytesLike, fin: bool) -> None:
         assert self.extensions is not None
@@ -162,6 +180,21 @@ class Writer:
         self.frames_sent += 1
         if first & 0x0F < FIRST_CONTROL_OPCODE:
             self.payload_bytes_sent += size - header_size(size, self.masked)
+
+
+def serialized(opcode: int, payload: str | BytesLike) -> bytes:
+    """Serialise a whole message once, for all connections that neither mask nor extend.
+
+    Raises:
+        UnicodeDecodeError: when bytes that are to be text aren't UTF-8.
+
+    """
+    if not isinstance(payload, str):
+        payload = contiguous(payload)
+        if opcode == TEXT:
+            pending = utf8_rest(b"", bytes(payload))
+            pending.decode()  # raises when the message ends inside a character
+    return frame_bytes(FIN | opcode, payload, False, 0)
 
 
 def contiguous(payload: BytesLike) -> BytesLike:

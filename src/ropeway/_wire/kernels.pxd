@@ -1,7 +1,8 @@
 # What the compiled core calls at C speed; kernels_py.py is the twin with the same names.
 #
-# A masking key is an unsigned int whose lowest byte comes first on the wire; 0 leaves a payload as it is.
-# `data` is bytes or bytearray, and [start, end) must lie inside it: callers check, the kernels do not.
+# A masking key is an unsigned int whose lowest byte comes first on the wire; 0 leaves a payload as
+# it is. `data` is bytes or bytearray, and [start, end) must lie inside it: callers check, the
+# kernels do not.
 
 from libc.stdint cimport uint32_t
 

@@ -91,7 +91,9 @@ cpdef bytes frame_bytes(int first, object payload, bint masked, uint32_t key):
         size = view.len
         viewed = True
     try:
-        frame = PyBytes_FromStringAndSize(NULL, size + <Py_ssize_t>ropeway_header_size(size, masked))
+        frame = PyBytes_FromStringAndSize(
+            NULL, size + <Py_ssize_t>ropeway_header_size(size, masked)
+        )
         target = <uint8_t *>PyBytes_AS_STRING(frame)
         target += ropeway_write_header(target, <uint8_t>first, size, masked, key)
         ropeway_mask_copy(target, source, size, key if masked else 0)

@@ -6,14 +6,12 @@ import traceback
 from collections.abc import Iterable
 
 from .._core.states import OP_BINARY, OP_TEXT, OPEN
-from .._wire import frame_bytes
+from .._core.writer import serialized
 from ..exceptions import ConcurrencyError
 from ..typing import BytesLike, DataLike
 from .connection import Connection
 
 __all__ = ["broadcast"]
-
-FIN = 0x80
 
 
 def broadcast(
@@ -36,20 +34,22 @@ def broadcast(
 
     Raises:
         TypeError: when the message is neither str nor bytes-like.
+        UnicodeError: when what is to be sent as text can't be UTF-8; nothing is sent.
         ExceptionGroup: with the failures, once all others have been served.
 
     """
     if isinstance(message, str):
         opcode = OP_BINARY if text is False else OP_TEXT
-        payload: BytesLike = message.encode()
+        payload: DataLike = message
     elif isinstance(message, BytesLike):
         opcode = OP_TEXT if text is True else OP_BINARY
         payload = message
     else:
         raise TypeError("data must be str or bytes")
+    # Without masking and extensions, the frame is the same for all. Made before anything is sent,
+    # it also checks the message.
+    frame = serialized(opcode, payload)
     failures: list[Exception] = []
-    # Without masking and extensions, the frame is the same for all.
-    serialized: bytes | None = None
     for connection in connections:
         protocol = connection.protocol
         if protocol.state is not OPEN:
@@ -64,9 +64,7 @@ def broadcast(
             if protocol.writer.masked or protocol.extensions or protocol.debug:
                 protocol.send_data(opcode, payload, True, None)
             else:
-                if serialized is None:
-                    serialized = frame_bytes(FIN | opcode, payload, False, 0)
-                protocol.send_serialized(serialized)
+                protocol.send_serialized(frame)
             connection._send_output()
         except Exception as exc:
             failure = RuntimeError("failed to write message")

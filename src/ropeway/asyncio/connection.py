@@ -72,12 +72,12 @@ class Connection(Link):
     @property
     def local_address(self) -> Any:
         """Our address, as :meth:`socket.socket.getsockname` gives it."""
-        return self.transport.get_extra_info("sockname")
+        return self._transport.get_extra_info("sockname")
 
     @property
     def remote_address(self) -> Any:
         """The peer's address, as :meth:`socket.socket.getpeername` gives it."""
-        return self.transport.get_extra_info("peername")
+        return self._transport.get_extra_info("peername")
 
     @property
     def state(self) -> State:
@@ -349,6 +349,8 @@ class Connection(Link):
             fragment = await anext(fragments)
         except StopAsyncIteration:
             return
+        while self._fragmenting is not None:  # another began while this one made its first
+            await asyncio.shield(self._fragmenting)
         self._fragmenting = self.loop.create_future()
         try:
             is_str = isinstance(fragment, str)
@@ -401,7 +403,7 @@ class Connection(Link):
 
     def abort(self) -> None:
         """Drop the connection at once, without a closing handshake; unsent data is lost."""
-        self.transport.abort()
+        self._transport.abort()
 
     # Pings
 

@@ -101,12 +101,6 @@ class Waiter:
         self._callback = self._context = None
         context.run(callback, self)
 
-    def wake_later(self) -> None:
-        """End the wait in the loop's next turn."""
-        if self._state == PENDING:
-            self._state = WOKEN
-            self._wake_later()
-
     def _wake_later(self) -> None:
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self._context)

@@ -66,7 +66,7 @@ class Link(asyncio.BufferedProtocol):
 
         self.request: Request | None = None
         self.response: Response | None = None
-        self.transport: asyncio.Transport
+        self._transport: asyncio.Transport
 
         self._shared = per_loop(self.loop)
         self._deadline: Deadline | None = None
@@ -87,12 +87,22 @@ class Link(asyncio.BufferedProtocol):
         self._write_paused = False
         self._drain_waiters: set[asyncio.Future[None]] = set()
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, for what has no method here.
+
+        Whoever takes it may write or close past us, so what waits to be joined goes out before.
+        """
+        if self._joining:
+            self._flush()
+        return self._transport
+
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(*self._write_limits)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(*self._write_limits)
         self._set_deadline()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -115,6 +125,7 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take leave of the transport."""
+        self.protocol.transport_lost()
         self.protocol.receive_eof()
         self._note(exc)
         self._deliver()
@@ -161,6 +172,9 @@ class Link(asyncio.BufferedProtocol):
             while True:
                 if protocol.events or self._opened is not None:
                     self._deliver_opening()
+                    if self._opened is not None and protocol.can_resume():
+                        self._deliver_soon()  # once the task that opens has got to its recv()
+                        break
                 if protocol.answered_pings:
                     self._deliver_pongs()
                 if self._receiver is not None and self._is_receivable():
@@ -196,12 +210,12 @@ class Link(asyncio.BufferedProtocol):
 
     def _pause_reading(self, paused: bool) -> None:
         self._reading_paused = paused
-        if self.transport.is_closing():
+        if self._transport.is_closing():
             return
         if paused:
-            self.transport.pause_reading()
+            self._transport.pause_reading()
         else:
-            self.transport.resume_reading()
+            self._transport.resume_reading()
 
     def _is_receivable(self) -> bool:
         inbox = self._inbox
@@ -288,6 +302,17 @@ class Link(asyncio.BufferedProtocol):
                 waiter.set_exception(self.close_exc)
                 waiter.exception()  # not everybody who pings waits for the pong
 
+    def _begin(self) -> None:
+        """Send the response that opens the connection; what came behind the request waits a turn.
+
+        By then the handler has got to its first ``recv()``, and may answer a message before the
+        close frame behind it.
+        """
+        self._start_keepalive()
+        self._flush()
+        if self.protocol.stopped or self._reading_paused:
+            self._deliver_soon()
+
     def _start_keepalive(self) -> None:
         """Begin to send pings, now that the connection is open."""
         self.protocol.keepalive.start(monotonic())
@@ -314,30 +339,30 @@ class Link(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         """Write all that the engine has to send."""
         output = self.protocol.take_output()
-        if not output or self.transport.is_closing():
+        if not output or self._transport.is_closing():
             return
         ends = not output[-1]
         data = output[0] if len(output) == 1 else b"".join(output)
         try:
             if data:
-                self.transport.write(data)
+                self._transport.write(data)
             if ends:
                 self._end_stream()
         except Exception as exc:
             if self.protocol.debug:
                 self.logger.debug("! error while sending data", exc_info=True)
             self._note(exc)
-            self.transport.abort()
+            self._transport.abort()
 
     def _end_stream(self) -> None:
-        if not self.transport.can_write_eof():  # TLS has no half-close
+        if not self._transport.can_write_eof():  # TLS has no half-close
             if self.protocol.debug:
                 self.logger.debug("x closing TCP connection")
-            self.transport.close()
+            self._transport.close()
             return
         if self.protocol.debug:
             self.logger.debug("x half-closing TCP connection")
-        self.transport.write_eof()
+        self._transport.write_eof()
 
     async def _drain(self) -> None:
         """Wait until the write buffer has room again.
@@ -372,7 +397,7 @@ class Link(asyncio.BufferedProtocol):
             protocol.on_deadline(now)
             if protocol.abort_exc is not None:
                 self._note(protocol.abort_exc)
-                self.transport.abort()
+                self._transport.abort()
                 return
             self._deliver()
         self._set_deadline()

@@ -37,9 +37,9 @@ class PerLoop:
     """The shared things of one loop, on which all of its methods must be called.
 
     Invariants: while a deadline waits, one timer of the loop is set for the earliest, and otherwise
-    none; a cancelled deadline references nothing. It doesn't reference the loop, which would keep
-    both alive. The clock is ``time.monotonic``, since uvloop's stands still within a turn and has
-    milliseconds only, too coarse for round-trip times.
+    none; a cancelled deadline references nothing. Without deadlines it doesn't reference the loop,
+    which would keep both alive. The clock is ``time.monotonic``, since uvloop's stands still within
+    a turn and has milliseconds only, too coarse for round-trip times.
     """
 
     def __init__(self) -> None:
@@ -89,14 +89,17 @@ class PerLoop:
     def _run(self) -> None:
         self._timer = None
         now = monotonic()
-        while self._queue and self._queue[0][0] <= now:
-            deadline = heapq.heappop(self._queue)[2]
-            owner, deadline.owner = deadline.owner, None
-            if owner is None:
-                self._cancelled -= 1
-            else:
-                owner.on_deadline(now)
-        self._set_timer()
+        try:
+            while self._queue and self._queue[0][0] <= now:
+                deadline = heapq.heappop(self._queue)[2]
+                owner, deadline.owner = deadline.owner, None
+                if owner is None:
+                    self._cancelled -= 1
+                else:
+                    owner.on_deadline(now)
+        finally:
+            # What one connection raises must not stop the clock of the others.
+            self._set_timer()
 
 
 _per_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, PerLoop] = WeakKeyDictionary()

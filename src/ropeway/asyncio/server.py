@@ -123,7 +123,7 @@ class ServerConnection(Connection):
             protocol.send_response(self.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text))
             self._deliver()
         if protocol.state is CONNECTING and protocol.discarding:
-            self.transport.close()
+            self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport and start the handler."""
@@ -157,6 +157,7 @@ class Server:
         self._handler = handler
         self.logger: LoggerLike = default_logger("server") if logger is None else logger
         self.all_connections: set[ServerConnection] = set()
+        self.opened = 0  # of these, past their opening handshake
         self.handler_tasks: set[asyncio.Task[None]] = set()
         self._close_task: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -331,11 +332,14 @@ class _Acceptor:
             connection.abort()
             raise
         if opened:
+            self.server.opened += 1
             try:
                 async with connection:
                     await self.handler(connection)
             except Exception:
                 connection.logger.error("connection handler failed", exc_info=True)
+            finally:
+                self.server.opened -= 1
         else:
             await connection.wait_closed()
 
@@ -358,16 +362,16 @@ class _Acceptor:
             return False
         protocol.send_response(response)
         if protocol.state is OPEN:
-            connection._start_keepalive()
-        # Frames may have come right behind the request.
-        connection._deliver()
+            connection._begin()
+        else:
+            connection._deliver()
         return response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS
 
     def _turned_away_because(self) -> str | None:
         if not self.server.is_serving():
             return "Server is shutting down.\n"
         most = self.options.max_connections
-        if most is not None and len(self.server.connections) >= most:
+        if most is not None and self.server.opened >= most:
             return f"Server has {most} connections, which is its limit.\n"
         return None
 
