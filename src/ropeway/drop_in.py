@@ -5,8 +5,9 @@ where that package is installed: a program must never run half on one and half o
 the top level a name gives ropeway's own module object, not a copy: ``websockets.frames.Frame`` *is*
 ``ropeway.frames.Frame``, and an ``except`` clause written against one catches the other's.
 
-Only two modules are made here, because they say something else than ropeway's: ``websockets``
-itself, with the version whose API this is, and ``websockets.version``.
+A table says which names those are: ropeway has rooms that websockets lacks, and its ``cli`` is
+another program. Only two modules are made here, because they say something else than ropeway's:
+``websockets`` itself, with the version whose API this is, and ``websockets.version``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ ALIAS = "websockets"
 COMPATIBLE = "17.4"
 """The version of websockets whose API ropeway has."""
 
+MODULES = frozenset(
+    (
+        *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router", "asyncio.server"),
+        *("auth", "client", "datastructures", "exceptions"),
+        *("extensions", "extensions.base", "extensions.permessage_deflate"),
+        *("frames", "headers", "http11", "protocol", "proxy", "server", "typing", "uri", "utils"),
+    )
+)
+"""What both packages have, with the same meaning; ``version`` is made here."""
+
 _OWN = __name__.rpartition(".")[0]
 _OURS = frozenset(("__version__", "build", "install_as_websockets"))
 """Names that ``from websockets import *`` must not bring into a program."""
@@ -36,9 +47,10 @@ _OURS = frozenset(("__version__", "build", "install_as_websockets"))
 def install_as_websockets() -> None:
     """Make ``import websockets`` and its submodules give ropeway's own modules, in this process.
 
-    Call it before anything imports websockets; calling it again changes nothing. Submodules that
-    ropeway lacks raise :exc:`ModuleNotFoundError`, whether websockets is installed or not. Loggers
-    are called ``websockets.client`` and ``websockets.server`` from here on.
+    Call it before anything imports websockets; calling it again changes nothing. What ropeway lacks
+    of websockets, and what is ropeway's alone, raises :exc:`ModuleNotFoundError`, whether
+    websockets is installed or not. Loggers are called ``websockets.client`` and
+    ``websockets.server`` from here on.
 
     Raises:
         RuntimeError: if websockets itself was imported already.
@@ -69,15 +81,17 @@ class _Finder(MetaPathFinder):
             return None
         if fullname == f"{ALIAS}.version":
             return ModuleSpec(fullname, _VersionLoader())
-        own = _OWN + fullname.removeprefix(ALIAS)
-        found = importlib.util.find_spec(own)
-        if found is None:
+        name = fullname.removeprefix(f"{ALIAS}.")
+        if name not in MODULES:
             # Not None: a finder further down could know the package that this one stands in for.
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}: {_OWN} stands in for {ALIAS}, "
-                f"and has no {own} in this version",
+                f"and has no such module of it in this version",
                 name=fullname,
             )
+        own = f"{_OWN}.{name}"
+        found = importlib.util.find_spec(own)
+        assert found is not None
         is_package = found.submodule_search_locations is not None
         return ModuleSpec(fullname, _AliasLoader(own), origin=found.origin, is_package=is_package)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import ropeway
+from ropeway import drop_in
 
 from ..support.require import require_package
 
@@ -16,10 +18,19 @@ INSTALL = "import ropeway; ropeway.install_as_websockets()\n"
 
 MODULES = (
     *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router", "asyncio.server"),
-    *("auth", "cli", "client", "datastructures", "exceptions"),
+    *("auth", "client", "datastructures", "exceptions"),
     *("extensions", "extensions.base", "extensions.permessage_deflate"),
     *("frames", "headers", "http11", "protocol", "proxy", "server", "typing", "uri", "utils"),
 )
+
+OTHERWISE = ("__main__", "cli")
+"""In both packages, with another meaning: websockets has an interactive client there."""
+
+OURS = (
+    *("demo", "demo.room", "drop_in", "cli.run", "_core", "_core.engine", "_build"),
+    *("asyncio.json", "asyncio.dispatch", "nonsense", "asyncio.nonsense"),
+)
+"""Rooms of ropeway that websockets lacks, and names that neither has."""
 
 LATER = ("sync", "sync.client", "trio", "trio.server", "legacy", "legacy.client", "speedups")
 
@@ -119,8 +130,39 @@ except ModuleNotFoundError as exc:
     )
     first = f"websockets.{name.partition('.')[0]}"
     message, missing = printed.split("|")
-    assert message.startswith(f"No module named '{first}': ropeway stands in for websockets")
+    assert message.startswith(f"No module named {first!r}: ropeway stands in for websockets")
     assert missing == first
+
+
+@pytest.mark.parametrize("name", [*OTHERWISE, *OURS])
+def test_what_websockets_has_not_is_not_found(name: str) -> None:
+    printed = python(
+        INSTALL
+        + f"""
+import importlib, ropeway.cli
+try:
+    importlib.import_module("websockets.{name}")
+except ModuleNotFoundError as exc:
+    print(exc, exc.name, sep="|")
+"""
+    )
+    # What lies below a package that isn't there fails at the package.
+    missing = name if name.startswith("asyncio.") else name.partition(".")[0]
+    first = f"websockets.{missing}"
+    assert printed == (
+        f"No module named {first!r}: ropeway stands in for websockets, "
+        f"and has no such module of it in this version|{first}"
+    )
+
+
+def test_the_table_names_what_both_packages_have() -> None:
+    def modules(package: ModuleType) -> set[str]:
+        root = Path(package.__path__[0])
+        files = (path.relative_to(root).with_suffix("") for path in root.rglob("*.py"))
+        return {".".join(path.parts).removesuffix(".__init__") for path in files}
+
+    both = modules(require_package("websockets")) & modules(ropeway)
+    assert set(MODULES) == drop_in.MODULES == both - {*OTHERWISE, "__init__", "version"}
 
 
 def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
@@ -128,15 +170,16 @@ def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
         INSTALL
         + """
 import websockets
-for statement in "from websockets import sync", "from websockets import nonsense":
+for name in "sync", "cli", "demo", "nonsense":
+    statement = f"from websockets import {name}"
     try:
         exec(statement)
     except ImportError as exc:
         print(type(exc).__name__, exc.name)
-print(hasattr(websockets, "nonsense"), hasattr(websockets, "legacy"))
+print(*(hasattr(websockets, name) for name in ("nonsense", "legacy", "cli", "drop_in")))
 """
     )
-    assert printed.splitlines() == ["ImportError websockets"] * 2 + ["False False"]
+    assert printed.splitlines() == ["ImportError websockets"] * 4 + ["False False False False"]
 
 
 def test_nothing_is_read_from_an_installed_websockets(tmp_path: Path) -> None:
