@@ -114,17 +114,44 @@ class Router:
             rule.websocket = True
 
     def get_server_name(self, connection: ServerConnection, request: Request) -> str:
-        """Return the name of the server as the client knows it."""
+        """Find the name of the server as the client knows it.
+
+        Args:
+            connection: in its opening handshake.
+            request: what the client sent.
+
+        Returns:
+            ``server_name``, or the request's ``Host`` when that is None.
+
+        Raises:
+            LookupError: when ``Host`` is needed and missing (KeyError), or there twice
+                (MultipleValuesError).
+        """
         return request.headers["Host"] if self.server_name is None else self.server_name
 
     def redirect(self, connection: ServerConnection, url: str) -> Response:
-        """Return the response for a rule that redirects to ``url``."""
+        """Make the response for a rule that redirects.
+
+        Args:
+            connection: in its opening handshake.
+            url: where the rule redirects to, an absolute URL with the scheme ``url_scheme``.
+
+        Returns:
+            A response with status 302 and ``Location``.
+        """
         response = connection.respond(http.HTTPStatus.FOUND, f"Found at {url}")
         response.headers["Location"] = url
         return response
 
     def not_found(self, connection: ServerConnection) -> Response:
-        """Return the response for a path without a rule."""
+        """Make the response for a path without a rule.
+
+        Args:
+            connection: in its opening handshake.
+
+        Returns:
+            A response with status 404.
+        """
         return connection.respond(http.HTTPStatus.NOT_FOUND, "Not Found")
 
     def route_request(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -154,7 +181,11 @@ class Router:
         return None
 
     async def handler(self, connection: ServerConnection) -> None:
-        """Run the handler that `route_request` chose."""
+        """Run the handler that `route_request` chose.
+
+        Args:
+            connection: open, with ``handler`` and ``handler_kwargs`` set.
+        """
         await connection.handler(connection, **connection.handler_kwargs)
 
 
