@@ -419,14 +419,26 @@ def test_the_closing_handshake_has_a_deadline(role: str, timeout: float | None) 
     assert str(protocol.abort_exc) == "timed out while closing connection"
 
 
-def test_closed_connections_have_no_deadline(role: str) -> None:
+def test_lost_connections_have_no_deadline(role: str) -> None:
     ends = timed(role)
     ends.protocol.open_deadline = 60
+    ends.protocol.transport_lost()
     ends.protocol.receive_eof()
     assert ends.protocol.state is CLOSED
     assert ends.protocol.next_deadline(50) is None
+
+
+def test_closed_connections_whose_transport_stays_are_aborted(role: str) -> None:
+    ends = timed(role)
+    ends.protocol.receive_eof()
+    assert ends.protocol.state is CLOSED
+    due = ends.protocol.next_deadline(50)
+    assert due is not None
     ends.protocol.take_output()
-    ends.protocol.on_deadline(1000)
+    ends.protocol.on_deadline(due - 0.1)
+    assert ends.protocol.abort_exc is None
+    ends.protocol.on_deadline(due)
+    assert isinstance(ends.protocol.abort_exc, TimeoutError)
     assert ends.protocol.take_output() == []
 
 

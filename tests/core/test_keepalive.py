@@ -74,8 +74,12 @@ def test_any_byte_is_a_sign_of_life() -> None:
 
 def test_silence_says_nothing_while_we_are_deaf() -> None:
     keepalive = make(timeout=5)
-    ping_at(keepalive, 120)
-    assert keepalive.on_deadline(300, START, True) is None
+    first = ping_at(keepalive, 120)
+    # Another ping goes out: writing tells whether the connection is still there.
+    second = keepalive.on_deadline(300, START, True)
+    assert isinstance(second, bytes)
+    assert second != first
+    assert list(keepalive.pings) == [second]
     assert keepalive.next_deadline() == 305
     assert isinstance(keepalive.on_deadline(305, START, False), str)
 

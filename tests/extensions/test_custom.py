@@ -267,7 +267,7 @@ def test_an_error_in_encoding_the_close_frame_ends_the_stream(
     assert "secret of the extension" in caplog.text
     protocol.receive_eof()
     assert protocol.close_code in (1000, 1006)
-    assert caplog.messages.count("sending a close frame failed") == 1
+    assert caplog.messages.count("sending a control frame failed") == 1
 
 
 def test_an_error_in_encoding_comes_out_where_it_was_asked_for(role: str) -> None:

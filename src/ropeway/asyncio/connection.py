@@ -323,6 +323,7 @@ class Connection(Link):
 
         Raises:
             TypeError: when the value can't be JSON.
+            ValueError: without orjson, when the value contains itself or a lone surrogate.
             ConnectionClosed: when the connection is closed.
 
         """
