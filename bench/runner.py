@@ -1,0 +1,133 @@
+"""Runs the scenarios and writes the records."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .contenders import CONTENDERS, NO_LOOP, Contender, installed
+from .machine import describe
+from .processes import cores
+from .scenarios import Scenario, Timing, all_scenarios
+from .tools import program
+
+QUICK = Timing(seconds=0.3, warm_up=0.1)
+FULL = Timing(seconds=1.0, warm_up=0.3)
+QUICK_ROUNDS = 3
+FULL_ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs."""
+
+    scenarios: Sequence[Scenario]
+    contenders: Sequence[Contender]
+    loops: Sequence[str]
+    rounds: int
+    timing: Timing
+    full: bool
+
+    @classmethod
+    def choose(
+        cls,
+        *,
+        full: bool = False,
+        only: Sequence[str] | None = None,
+        contenders: Sequence[str] | None = None,
+        loops: Sequence[str] | None = None,
+        rounds: int | None = None,
+        seconds: float | None = None,
+    ) -> Plan:
+        """Make the plan of a quick or full run, narrowed to what is named.
+
+        Args:
+            full: whether all contenders and scenarios run, on both loops, for longer.
+            only: numbers (``5``) or names (``5-1MiB-text``) of scenarios.
+            contenders: names of contenders.
+            loops: ``asyncio``, ``uvloop``.
+            rounds: how often everything runs.
+            seconds: how long the clock runs, each time.
+
+        Raises:
+            SystemExit: if a name is unknown.
+        """
+        chosen = [
+            scenario
+            for scenario in all_scenarios()
+            if (full or scenario.quick)
+            if only is None or not {scenario.name, str(scenario.number)}.isdisjoint(only)
+        ]
+        unknown = set(contenders or ()) - CONTENDERS.keys()
+        if unknown or not chosen:
+            raise SystemExit(f"unknown: {', '.join(sorted(unknown)) or only}\n\n{listing()}")
+        timing = FULL if full else QUICK
+        if seconds is not None:
+            timing = Timing(seconds, min(timing.warm_up, seconds))
+        return cls(
+            scenarios=chosen,
+            contenders=[
+                contender
+                for name, contender in CONTENDERS.items()
+                if (name in contenders if contenders else full or contender.quick)
+                if installed(contender)
+            ],
+            loops=loops or (("asyncio", "uvloop") if full else ("asyncio",)),
+            rounds=rounds or (FULL_ROUNDS if full else QUICK_ROUNDS),
+            timing=timing,
+            full=full,
+        )
+
+    def turns(self) -> Iterator[tuple[Scenario, Contender, str, int]]:
+        """Yield what runs, in order: all contenders of a scenario in turn, round by round."""
+        for scenario in self.scenarios:
+            for number in range(1, self.rounds + 1):
+                for loop in (*self.loops, NO_LOOP):
+                    for contender in self.contenders:
+                        if loop in contender.loops and scenario.takes_part(contender):
+                            yield scenario, contender, loop, number
+
+
+def run(plan: Plan, out: Path) -> dict[str, Any]:
+    """Run a plan, write its records to a file, and return them."""
+    header = {**describe(), "full": plan.full, "rounds": plan.rounds}
+    header["seconds"] = plan.timing.seconds
+    for name in ("load", "server"):
+        program(name)
+    cores.pin_runner()
+    records: list[dict[str, Any]] = []
+    began = time.monotonic()
+    last = None
+    for scenario, contender, loop, number in plan.turns():
+        if last != (scenario.name, number):
+            last = (scenario.name, number)
+            elapsed = time.monotonic() - began
+            print(f"{elapsed:5.0f} s  {scenario.name}, round {number}", file=sys.stderr)
+        record = {
+            "scenario": scenario.name,
+            "contender": contender.name,
+            "loop": loop,
+            "round": number,
+        }
+        try:
+            record["metrics"] = scenario.measure(contender, loop, plan.timing)
+        except RuntimeError as error:
+            # A contender that cannot do something is a result too; the others still run.
+            print(f"{scenario.name}, {contender.name}, {loop}: {error}", file=sys.stderr)
+            record["error"] = str(error)
+        records.append(record)
+    data = {**header, "elapsed_s": round(time.monotonic() - began, 1), "records": records}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return data
+
+
+def listing() -> str:
+    """List the scenarios and the contenders."""
+    lines = [f"{scenario.name:20} {scenario.title}" for scenario in all_scenarios()]
+    return "\n".join([*lines, "", *CONTENDERS])

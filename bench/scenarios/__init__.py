@@ -1,0 +1,45 @@
+"""The scenarios: what is measured, one module a kind.
+
+A module gives ``SCENARIOS``, a list of ``Scenario``; this one collects them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..contenders import Contender
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long the clock runs, and how long before it starts."""
+
+    seconds: float
+    warm_up: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One measurement: it runs once for each contender, loop and round."""
+
+    name: str
+    """The number in the list of scenarios, and the variant: ``5-1MiB-text``."""
+    title: str
+    takes_part: Callable[[Contender], bool]
+    measure: Callable[[Contender, str, Timing], Metrics]
+    quick: bool = True
+    """Whether quick runs have it."""
+
+    @property
+    def number(self) -> int:
+        return int(self.name.partition("-")[0])
+
+
+def all_scenarios() -> list[Scenario]:
+    from . import echo
+
+    scenarios = [*echo.SCENARIOS]
+    return sorted(scenarios, key=lambda scenario: scenario.number)
