@@ -1,10 +1,17 @@
-# Types for reader.py, and the kernels under the names that it imports.
+# Types for reader.py, and the kernels under the names that it imports. A class can't be imported
+# and cimported under one name from two modules, so PayloadBuffer has another name as a type.
 
 import cython
 
 from libc.stdint cimport uint32_t
 
-from .._wire.kernels cimport payload_bytes, payload_text, rotate_key, utf8_rest
+from .._wire.kernels cimport (
+    PayloadBuffer as PayloadBufferType,
+    payload_bytes,
+    payload_text,
+    rotate_key,
+    utf8_rest,
+)
 
 
 cdef class Reader:
@@ -31,6 +38,8 @@ cdef class Reader:
     cdef uint32_t key
     cdef long long frame_size
     cdef list pieces
+    cdef PayloadBufferType large
+    cdef Py_ssize_t unchecked
     cdef readonly object payload
 
     cdef bint in_message
@@ -54,6 +63,10 @@ cdef class Reader:
     cpdef feed(self, data, Py_ssize_t start, Py_ssize_t end)
     cpdef keep_rest(self)
     cpdef unsigned long long position(self)
+    cpdef bint has_unread(self)
+    cpdef long long want(self)
+    cpdef object room(self)
+    cpdef filled(self, Py_ssize_t nbytes)
     cpdef discard(self)
 
     @cython.locals(available="Py_ssize_t")
@@ -87,6 +100,12 @@ cdef class Reader:
     cdef _read_payload(self)
 
     cdef _read_piece(self, Py_ssize_t size)
+    cdef bint _is_large(self, long long rest)
+    cdef _start_large(self)
+    cdef _count_large(self, Py_ssize_t size)
+
+    @cython.locals(size="Py_ssize_t")
+    cdef _check_large(self)
 
     @cython.locals(message_size="long long", limit="long long", room="long long")
     cdef _inflate(self, bytes piece, bint last)
@@ -95,6 +114,7 @@ cdef class Reader:
     cdef _keep(self, bytes piece)
     cdef _check_text(self, bytes piece)
     cdef _finish_fragment(self, bytes payload)
+    cdef _check_end_of_text(self)
 
     @cython.locals(message_size="long long", limit="long long")
     cdef _read_extended(self, Py_ssize_t size)

@@ -6,7 +6,7 @@ arrived. The reader knows framing and the order of fragments; it never knows who
 
 from __future__ import annotations
 
-from .._wire import payload_bytes, payload_text, rotate_key, utf8_rest
+from .._wire import PayloadBuffer, payload_bytes, payload_text, rotate_key, utf8_rest
 from ..exceptions import PayloadTooBig, ProtocolError, TooManyFragments
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
@@ -27,6 +27,10 @@ LARGEST_LENGTH = 2**63 - 1
 # sent in small packets, and then an object for each would weigh more than their bytes.
 SEPARATE_PIECES = 64
 
+# With this many bytes of a payload still to come, they are received where they stay. With fewer,
+# the frames behind them may come with the same read.
+LARGE_REST = 16 * 1024
+
 # Empty fragments cost a peer two bytes each and never reach max_size: nobody needs this many.
 MAX_EMPTY_FRAGMENTS = 4096
 
@@ -36,7 +40,8 @@ class Reader:
 
     Invariants: ``[pos, end)`` of ``buffer`` is unread; a frame's header is consumed whole or not at
     all; while ``in_payload``, what has arrived of the payload is in ``pieces``, unmasked (and
-    inflated). Between ``feed()`` and the end of parsing, ``buffer`` belongs to the reader.
+    inflated), or in ``large``, unmasked. Between ``feed()`` and the end of parsing, ``buffer``
+    belongs to the reader.
     """
 
     def __init__(
@@ -71,6 +76,8 @@ class Reader:
         self.key = 0
         self.frame_size = 0
         self.pieces: list[bytes | bytearray] = []
+        self.large: PayloadBuffer | None = None
+        self.unchecked = 0
         self.payload: str | bytes = b""
 
         # The message being read, across its fragments.
@@ -134,12 +141,79 @@ class Reader:
         """Tell how many bytes were parsed since the connection began."""
         return self.bytes_received - (self.end - self.pos)
 
+    def has_unread(self) -> bool:
+        """Tell whether there is something to parse: bytes, or a payload received to its end."""
+        return self.pos < self.end or (self.large is not None and self.remaining == 0)
+
     def discard(self) -> None:
         """Drop what is unread."""
         self.buffer = b""
         self.pos = self.end = 0
         self.pieces = []
+        self.large = None
+        self.unchecked = 0
         self.in_payload = False
+
+    # A large payload is received where it stays
+
+    def want(self) -> int:
+        """Tell how many bytes may be received through ``room()``; 0 for as usual, in ``feed()``.
+
+        Ask once parsing came to its end for lack of bytes, and after ``keep_rest()``.
+        """
+        return self.remaining if self._is_large(self.remaining) and self.pos == self.end else 0
+
+    def room(self) -> memoryview:
+        """Give the memory to receive the next bytes in; call only when ``want()`` isn't 0.
+
+        It has at least one byte and at most ``want()``, and may be written to until ``filled()``
+        or ``discard()`` is called; before anything is fed, ``filled()`` must be.
+        """
+        if self.large is None:
+            self._start_large()
+        assert self.large is not None
+        return self.large.room()
+
+    def filled(self, nbytes: int) -> None:
+        """Take ``nbytes`` bytes that were received in ``room()``; go on with ``next_frame()``."""
+        assert self.large is not None
+        self.bytes_received += nbytes
+        self.large.advance(nbytes, self.key)
+        self._count_large(nbytes)
+
+    def _is_large(self, rest: int) -> bool:
+        """Tell whether the payload of which ``rest`` bytes are to come is received in place."""
+        return (
+            rest >= LARGE_REST
+            and self.in_payload
+            and self.opcode < FIRST_CONTROL_OPCODE
+            and not self.compressed
+            and self.extensions is None
+        )
+
+    def _start_large(self) -> None:
+        as_str = self.text_as_str and self.fin and self.opcode == TEXT
+        self.large = PayloadBuffer(self.length, self.is_text, as_str)
+
+    def _count_large(self, size: int) -> None:
+        assert self.large is not None
+        self.remaining -= size
+        self.key = rotate_key(self.key, size)
+        self.message_size += size
+        self.payload_bytes_received += size
+        self.unchecked += size
+
+    def _check_large(self) -> None:
+        """Fail at the first bad byte of text, in ``next_frame()`` like any other violation."""
+        assert self.large is not None
+        size, self.unchecked = self.unchecked, 0
+        if self.is_text:
+            try:
+                self.text_pending = self.large.utf8_rest(self.text_pending, size)
+            except UnicodeDecodeError as exc:
+                self._locate(exc)
+                raise
+            self.text_checked += size
 
     def next_frame(self) -> bool:
         """Read one frame into the reader's fields; False when more bytes are needed.
@@ -151,8 +225,11 @@ class Reader:
             UnicodeDecodeError: when text isn't UTF-8 (5.6, 8.1).
 
         """
-        if not self.in_payload and not self._read_header():
-            return False
+        if not self.in_payload:
+            if not self._read_header():
+                return False
+        elif self.unchecked:
+            self._check_large()
         available = self.end - self.pos
         if available < self.remaining:
             if available > 0:
@@ -311,6 +388,13 @@ class Reader:
             self.payload = b"".join(self.pieces)
             self.pieces = []
             return
+        if self.large is not None:
+            if size:
+                self._read_piece(size)
+            self._check_end_of_text()
+            self.payload = self.large.take()
+            self.large = None
+            return
         if not self.pieces and not self.compressed:
             if self.is_text and self.text_as_str and self.fin and self.opcode == TEXT:
                 self.payload = payload_text(self.buffer, start, start + size, self.key)
@@ -333,6 +417,14 @@ class Reader:
 
     def _read_piece(self, size: int) -> None:
         """Take the next bytes of a payload that is long, compressed, or text to be checked."""
+        if self.large is None and self._is_large(self.remaining - size):
+            self._start_large()
+        if self.large is not None:
+            self.large.put(self.buffer, self.pos, self.pos + size, self.key)
+            self.pos += size
+            self._count_large(size)
+            self._check_large()
+            return
         piece = payload_bytes(self.buffer, self.pos, self.pos + size, self.key)
         self.pos += size
         self.remaining -= size
@@ -390,17 +482,19 @@ class Reader:
         self.bad_text_at = self.text_checked - len(self.text_pending) + exc.start
 
     def _finish_fragment(self, payload: bytes) -> None:
-        if self.is_text and self.fin:
-            if self.text_pending:
-                try:
-                    self.text_pending.decode()
-                except UnicodeDecodeError as exc:
-                    self._locate(exc)
-                    raise
-            if self.text_as_str and self.opcode == TEXT:
-                self.payload = payload.decode()
-                return
-        self.payload = payload
+        self._check_end_of_text()
+        if self.is_text and self.fin and self.text_as_str and self.opcode == TEXT:
+            self.payload = payload.decode()
+        else:
+            self.payload = payload
+
+    def _check_end_of_text(self) -> None:
+        if self.is_text and self.fin and self.text_pending:
+            try:
+                self.text_pending.decode()
+            except UnicodeDecodeError as exc:
+                self._locate(exc)
+                raise
 
     def _read_extended(self, size: int) -> None:
         """Run a whole frame through custom extensions, last negotiated first."""

@@ -10,8 +10,29 @@ from typing import TYPE_CHECKING
 from .._build import build
 
 if TYPE_CHECKING or build == "pure":
-    from .kernels_py import frame_bytes, payload_bytes, payload_text, rotate_key, utf8_rest
+    from .kernels_py import (
+        PayloadBuffer,
+        frame_bytes,
+        payload_bytes,
+        payload_text,
+        rotate_key,
+        utf8_rest,
+    )
 else:
-    from .kernels import frame_bytes, payload_bytes, payload_text, rotate_key, utf8_rest
+    from .kernels import (
+        PayloadBuffer,
+        frame_bytes,
+        payload_bytes,
+        payload_text,
+        rotate_key,
+        utf8_rest,
+    )
 
-__all__ = ["frame_bytes", "payload_bytes", "payload_text", "rotate_key", "utf8_rest"]
+__all__ = [
+    "PayloadBuffer",
+    "frame_bytes",
+    "payload_bytes",
+    "payload_text",
+    "rotate_key",
+    "utf8_rest",
+]

@@ -47,6 +47,25 @@ static inline uint8_t ropeway_mask_copy(uint8_t *dst, const uint8_t *src, size_t
     return (uint8_t)seen | last;
 }
 
+/* All of n bytes OR-ed together, for text that arrived where it stays and isn't masked. */
+static inline uint8_t ropeway_seen(const uint8_t *src, size_t n)
+{
+    uint64_t seen = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, src + i, 8);
+        seen |= word;
+    }
+    uint8_t last = 0;
+    for (; i < n; i++)
+        last |= src[i];
+    seen |= seen >> 32;
+    seen |= seen >> 16;
+    seen |= seen >> 8;
+    return (uint8_t)seen | last;
+}
+
 /* The key for the payload's rest, once `consumed` bytes of it have been unmasked. */
 static inline uint32_t ropeway_rotate_key(uint32_t key, size_t consumed)
 {

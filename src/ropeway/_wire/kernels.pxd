@@ -4,10 +4,32 @@
 # it is. `data` is bytes or bytearray, and [start, end) must lie inside it: callers check, the
 # kernels do not.
 
-from libc.stdint cimport uint32_t
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint8_t, uint32_t
 
 cpdef bytes payload_bytes(object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
 cpdef str payload_text(object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
 cpdef bytes utf8_rest(bytes pending, object piece)
 cpdef bytes frame_bytes(int first, object payload, bint masked, uint32_t key)
 cpdef uint32_t rotate_key(uint32_t key, Py_ssize_t consumed)
+
+
+cdef class PayloadBuffer:
+    cdef PyObject *payload  # bytes, or a str for ASCII; what lies behind `filled` is undefined
+    cdef uint8_t *memory
+    cdef readonly Py_ssize_t length
+    cdef readonly Py_ssize_t filled
+    cdef readonly Py_ssize_t capacity
+    cdef Py_ssize_t offered
+    cdef bint is_text
+    cdef bint as_str
+    cdef bint is_str
+    cdef uint8_t seen
+
+    cpdef put(self, object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
+    cpdef object room(self)
+    cpdef advance(self, Py_ssize_t size, uint32_t key)
+    cpdef bytes utf8_rest(self, bytes pending, Py_ssize_t size)
+    cpdef object take(self)
+    cdef _reserve(self, Py_ssize_t capacity)
+    cdef _become_bytes(self)

@@ -3,12 +3,24 @@
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_ND,
+    PyBUF_SIMPLE,
+    PyBUF_STRIDES,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.ref cimport Py_INCREF, Py_REFCNT, Py_XDECREF, PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 
 cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
+    int PyUnicode_Resize(PyObject **text, Py_ssize_t size) except -1
     str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     void *PyUnicode_DATA(object text)
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -18,6 +30,7 @@ cdef extern from "Python.h":
 
 cdef extern from "kernels.h" nogil:
     uint8_t ropeway_mask_copy(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
+    uint8_t ropeway_seen(const uint8_t *src, size_t n)
     uint32_t ropeway_rotate_key(uint32_t key, size_t consumed)
     size_t ropeway_utf8_scan(const uint8_t *text, size_t n, int *truncated)
     size_t ropeway_write_header(
@@ -105,3 +118,135 @@ cpdef bytes frame_bytes(int first, object payload, bint masked, uint32_t key):
 
 cpdef uint32_t rotate_key(uint32_t key, Py_ssize_t consumed):
     return ropeway_rotate_key(key, consumed)
+
+
+cdef const char *BYTES = "B"
+
+
+cdef class PayloadBuffer:
+    def __cinit__(self, Py_ssize_t length, bint is_text, bint as_str):
+        self.length = length
+        self.is_text = is_text
+        # A str is filled while all is ASCII, which saves a copy in the end.
+        self.as_str = self.is_str = is_text and as_str
+
+    def __dealloc__(self):
+        Py_XDECREF(self.payload)
+
+    cpdef put(self, object data, Py_ssize_t start, Py_ssize_t end, uint32_t key):
+        cdef Py_ssize_t size = end - start
+        if self.capacity - self.filled < size:
+            self._reserve(4 * (self.filled + size))
+        self.seen |= ropeway_mask_copy(
+            self.memory + self.filled, _readable(data) + start, size, key
+        )
+        self.filled += size
+        if self.is_str and self.seen >= 0x80:
+            self._become_bytes()
+
+    cpdef object room(self):
+        # A read shouldn't be cut short by what is left of the memory, but by what has arrived.
+        if self.capacity < self.length and self.capacity - self.filled < self.capacity // 4 + 1:
+            self._reserve(max(4 * self.filled, 65536))
+        self.offered = self.capacity - self.filled
+        return PyMemoryView_FromObject(self)
+
+    cpdef advance(self, Py_ssize_t size, uint32_t key):
+        if size > self.offered:
+            raise ValueError("more bytes than there was room for")
+        self.offered = 0
+        cdef uint8_t *start = self.memory + self.filled
+        if key:
+            self.seen |= ropeway_mask_copy(start, start, size, key)
+        elif self.is_text:
+            self.seen |= ropeway_seen(start, size)
+        self.filled += size
+        if self.is_str and self.seen >= 0x80:
+            self._become_bytes()
+
+    cpdef bytes utf8_rest(self, bytes pending, Py_ssize_t size):
+        cdef Py_ssize_t before = PyBytes_GET_SIZE(pending)
+        cdef bint is_ascii = self.seen < 0x80
+        self.seen = 0
+        if before == 0 and is_ascii:
+            return b""
+        cdef const uint8_t *start = self.memory + self.filled - size
+        if before > self.filled - size:
+            # The character began in the fragment before.
+            return utf8_rest(pending, start[:size])
+        start -= before
+        size += before
+        cdef int truncated = 0
+        cdef size_t valid = ropeway_utf8_scan(start, size, &truncated)
+        if valid == <size_t>size:
+            return b""
+        if not truncated:
+            PyUnicode_DecodeUTF8(<const char *>start, size, NULL)  # raises
+        return start[valid:size]
+
+    cpdef object take(self):
+        cdef object payload
+        if self.capacity != self.filled:
+            self._reserve(self.filled)
+        payload = <object>self.payload
+        Py_XDECREF(self.payload)
+        self.payload = NULL
+        self.memory = NULL
+        if self.as_str and not self.is_str:
+            return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL)
+        return payload
+
+    cdef _reserve(self, Py_ssize_t capacity):
+        # Growing is by a factor, and never beyond what was announced: copies stay few, and what is
+        # allocated stays in proportion to what has arrived.
+        cdef bytes larger
+        capacity = min(capacity, self.length)
+        if self.payload is NULL:
+            fresh = PyUnicode_New(capacity, 127) if self.is_str else (
+                PyBytes_FromStringAndSize(NULL, capacity)
+            )
+            Py_INCREF(fresh)
+            self.payload = <PyObject *>fresh
+        elif self.is_str:
+            PyUnicode_Resize(&self.payload, capacity)
+        elif Py_REFCNT(<object>self.payload) == 1:
+            self.memory = NULL
+            self.capacity = 0
+            _PyBytes_Resize(&self.payload, capacity)
+        else:
+            # A view of it is still around; it keeps the old memory.
+            larger = PyBytes_FromStringAndSize(NULL, capacity)
+            memcpy(PyBytes_AS_STRING(larger), self.memory, self.filled)
+            Py_XDECREF(self.payload)
+            Py_INCREF(larger)
+            self.payload = <PyObject *>larger
+        self.capacity = capacity
+        if self.is_str:
+            self.memory = <uint8_t *>PyUnicode_DATA(<object>self.payload)
+        else:
+            self.memory = <uint8_t *>PyBytes_AS_STRING(<object>self.payload)
+
+    cdef _become_bytes(self):
+        cdef bytes payload = PyBytes_FromStringAndSize(NULL, self.capacity)
+        memcpy(PyBytes_AS_STRING(payload), self.memory, self.filled)
+        Py_XDECREF(self.payload)
+        Py_INCREF(payload)
+        self.payload = <PyObject *>payload
+        self.memory = <uint8_t *>PyBytes_AS_STRING(payload)
+        self.is_str = False
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        # The view belongs to the payload itself, so its memory outlives whatever happens here.
+        if self.payload is NULL:
+            raise BufferError("the payload has been taken")
+        view.obj = <object>self.payload
+        view.buf = self.memory + self.filled
+        view.len = self.offered
+        view.readonly = 0
+        view.itemsize = 1
+        view.format = <char *>BYTES if flags & PyBUF_FORMAT else NULL
+        view.ndim = 1
+        view.shape = &view.len if flags & PyBUF_ND else NULL
+        view.strides = &view.itemsize if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
+        view.suboffsets = NULL
+        view.internal = NULL

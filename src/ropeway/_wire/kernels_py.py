@@ -59,6 +59,69 @@ def rotate_key(key: int, consumed: int) -> int:
     return (key >> shift | key << (32 - shift)) & 0xFFFFFFFF
 
 
+class PayloadBuffer:
+    """A large payload that arrives bit by bit, and is received where it stays.
+
+    Invariants: ``filled`` bytes of it are here, unmasked; memory is allocated for ``capacity``
+    bytes, which is never more than ``length`` and stays in proportion to ``filled``.
+    """
+
+    def __init__(self, length: int, is_text: bool, as_str: bool) -> None:
+        self.length = length
+        self.filled = 0
+        self.capacity = 0
+        self._offered = 0
+        self._as_str = is_text and as_str
+        self._memory = bytearray()
+
+    def put(self, data: BytesLike, start: int, end: int, key: int) -> None:
+        """Append a copy of ``data[start:end]``, unmasked with ``key``."""
+        size = end - start
+        if self.capacity - self.filled < size:
+            self._reserve(4 * (self.filled + size))
+        self._memory[self.filled : self.filled + size] = payload_bytes(data, start, end, key)
+        self.filled += size
+
+    def room(self) -> memoryview:
+        """Give the memory to receive the next bytes in: at least one, unless all are here."""
+        # A read shouldn't be cut short by what is left of the memory, but by what has arrived.
+        if self.capacity < self.length and self.capacity - self.filled < self.capacity // 4 + 1:
+            self._reserve(max(4 * self.filled, 65536))
+        self._offered = self.capacity - self.filled
+        return memoryview(self._memory)[self.filled :]
+
+    def advance(self, size: int, key: int) -> None:
+        """Count ``size`` bytes that were received in :meth:`room`; unmask them with ``key``.
+
+        Raises:
+            ValueError: when there was no room for as many.
+
+        """
+        if size > self._offered:
+            raise ValueError("more bytes than there was room for")
+        self._offered = 0
+        start, self.filled = self.filled, self.filled + size
+        if key:
+            piece = payload_bytes(self._memory, start, self.filled, key)
+            self._memory[start : self.filled] = piece
+
+    def utf8_rest(self, pending: bytes, size: int) -> bytes:
+        """Check the last ``size`` bytes of text, which follow ``pending``; see ``utf8_rest()``."""
+        return utf8_rest(pending, bytes(self._memory[self.filled - size : self.filled]))
+
+    def take(self) -> str | bytes:
+        """Give the payload: as a str where that was asked for; raises UnicodeDecodeError."""
+        payload = bytes(self._memory[: self.filled])
+        return payload.decode() if self._as_str else payload
+
+    def _reserve(self, capacity: int) -> None:
+        # A bytearray of which there is a view can't grow, and who has one may not have let go yet.
+        self.capacity = min(capacity, self.length)
+        larger = bytearray(self.capacity)
+        larger[: self.filled] = self._memory[: self.filled]
+        self._memory = larger
+
+
 def _masked(data: bytes, key: int) -> bytes:
     # One big-integer XOR is the fastest loop that CPython has.
     if not key:
