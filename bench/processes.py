@@ -102,9 +102,14 @@ def load(mode: str, port: int, pid: int, **options: object) -> dict[str, float]:
     return result_of(start(command, cores.peer, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
 
 
-def client(contender: Contender, loop: str, mode: str, **options: object) -> dict[str, float]:
-    """Run a contender's client, which measures itself; return what it prints."""
-    command = contender.client_command(loop, mode, arguments(options))
+def client(
+    contender: Contender, loop: str, mode: str, port: int, **options: object
+) -> dict[str, float]:
+    """Run a contender's client, which measures itself; return what it prints.
+
+    Modes are ``echo`` and ``consume``; options are those of ``contenders/clients.py``.
+    """
+    command = contender.client_command(loop, mode, port, arguments(options))
     return result_of(
         start(
             command,
@@ -149,8 +154,14 @@ def result_of(process: subprocess.Popen[str], timeout: float = 120) -> dict[str,
 
 
 def metrics_of(result: dict[str, float]) -> dict[str, float]:
-    """Turn totals into what a record says: per message, and per second."""
+    """Turn totals into what a record says: per message, and per second.
+
+    Raises:
+        RuntimeError: if no message was exchanged.
+    """
     messages, elapsed = result["messages"], result["elapsed"]
+    if not messages:
+        raise RuntimeError(f"no message in {elapsed:.2f} s")
     metrics = {
         "messages": messages,
         "elapsed_s": result["elapsed"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .contenders import CONTENDERS, NO_LOOP, Contender, installed
+from .contenders import CONTENDERS, NO_LOOP, THREADS, Contender, installed
 from .machine import describe
 from .processes import cores
 from .scenarios import Scenario, Timing, all_scenarios
@@ -87,9 +87,9 @@ class Plan:
         """Yield what runs, in order: all contenders of a scenario in turn, round by round."""
         for scenario in self.scenarios:
             for number in range(1, self.rounds + 1):
-                for loop in (*self.loops, NO_LOOP):
+                for loop in (*self.loops, *THREADS, *NO_LOOP):
                     for contender in self.contenders:
-                        if loop in contender.loops and scenario.takes_part(contender):
+                        if loop in contender.loops and scenario.has(contender):
                             yield scenario, contender, loop, number
 
 

@@ -11,9 +11,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..tools import program
 
 LOOPS = ("asyncio", "uvloop")
-NO_LOOP = "none"
+NO_LOOP = ("none",)
+THREADS = ("threads",)
+FLOOR = "floor"
+NODE = "node"
+CLIENT_MODES = {"echo": "echo", "consume": "read"}
+"""What the load generator calls them, which is the client of the C server."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +36,28 @@ class Contender:
     loops: tuple[str, ...] = LOOPS
     quick: bool = True
     """Whether it takes part in quick runs."""
+    only: tuple[int, ...] | None = None
+    """The numbers of the scenarios that it was made for, if it was not made for all."""
     verified: bool = True
     """Whether it echoes what it receives, so that the load generator may compare."""
     environment: dict[str, str] = field(default_factory=dict)
 
     def server_command(self, loop: str, fd: int, arguments: Sequence[str] = ()) -> list[str]:
         """Return the command that serves on an inherited listening socket."""
-        if self.module == "floor":
-            from ..tools import program
-
+        if self.module == FLOOR:
             return [str(program("server")), "echo", str(fd)]
-        if self.module == "node_ws":
-            from ..tools import ROOT
-
-            script = str(ROOT / "bench" / "contenders" / "node_ws.cjs")
+        if self.module == NODE:
+            script = str(Path(__file__).with_name("node_ws.cjs"))
             return ["node", script, str(fd), *arguments]
         return self._host(loop, "serve", ["--fd", str(fd), *arguments])
 
-    def client_command(self, loop: str, mode: str, arguments: Sequence[str]) -> list[str]:
+    def client_command(
+        self, loop: str, mode: str, port: int, arguments: Sequence[str]
+    ) -> list[str]:
         """Return the command that runs the client, ``echo`` or ``consume``."""
-        return self._host(loop, mode, arguments)
+        if self.module == FLOOR:
+            return [str(program("load")), CLIENT_MODES[mode], str(port), *arguments]
+        return self._host(loop, mode, ["--url", f"ws://127.0.0.1:{port}/", *arguments])
 
     def _host(self, loop: str, mode: str, arguments: Sequence[str]) -> list[str]:
         host = [sys.executable, "-m", "bench.contenders.host", self.module, mode]
@@ -60,12 +70,21 @@ CONTENDERS = {
         Contender("ropeway", "ropeway", environment={"ROPEWAY_PURE": "0"}),
         Contender("ropeway (pure)", "ropeway", quick=False, environment={"ROPEWAY_PURE": "1"}),
         Contender("picows", "picows"),
+        Contender("picows (unread)", "picows_unread", server=False, only=(7,)),
+        Contender("picows.websockets", "picows_websockets"),
         Contender("websockets", "websockets"),
-        Contender("C", "floor", client=False, tls=False, loops=(NO_LOOP,)),
+        Contender("websockets.sync", "websockets_sync", server=False, quick=False, loops=THREADS),
+        Contender("aiohttp", "aiohttp"),
+        Contender("wsproto", "wsproto", quick=False),
+        Contender("uvicorn", "uvicorn", client=False, quick=False),
+        Contender("websocket-client", "websocket_client", server=False, quick=False, loops=THREADS),
+        Contender("node ws", NODE, client=False, quick=False, loops=NO_LOOP),
+        Contender("bare", "bare", client=False, verified=False, only=(1, 2, 3)),
+        Contender("C", FLOOR, tls=False, loops=NO_LOOP),
     )
 }
 
 
 def installed(contender: Contender) -> bool:
     """Tell whether a contender can run here; all that is pinned can, only node may be missing."""
-    return contender.module != "node_ws" or shutil.which("node") is not None
+    return contender.module != NODE or shutil.which("node") is not None

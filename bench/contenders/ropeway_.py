@@ -6,6 +6,7 @@ import socket
 
 import ropeway
 
+from .clients import Job
 from .host import Options
 
 
@@ -21,3 +22,22 @@ async def serve(listener: socket.socket, options: Options) -> None:
         ssl=options.tls,
         compression="deflate" if options.compression else None,
     )
+
+
+async def echo(url: str, job: Job) -> None:
+    counter = job.counter()
+    async with ropeway.connect(url, compression=None) as connection:
+        await job.begin()
+        for message in job.messages:
+            await connection.send(message)
+        async for message in connection:
+            counter.value += 1
+            await connection.send(message)
+
+
+async def consume(url: str, job: Job) -> None:
+    counter = job.counter()
+    async with ropeway.connect(url, compression=None) as connection:
+        await job.begin()
+        async for _ in connection:
+            counter.value += 1

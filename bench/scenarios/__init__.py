@@ -37,9 +37,20 @@ class Scenario:
     def number(self) -> int:
         return int(self.name.partition("-")[0])
 
+    def has(self, contender: Contender) -> bool:
+        """Tell whether a contender takes part."""
+        return self.takes_part(contender) and (
+            contender.only is None or self.number in contender.only
+        )
+
 
 def all_scenarios() -> list[Scenario]:
-    from . import echo
+    from . import client, echo, handshakes, tls
 
-    scenarios = [*echo.SCENARIOS]
+    scenarios = [
+        *echo.SCENARIOS,
+        *client.SCENARIOS,
+        *handshakes.SCENARIOS,
+        *tls.SCENARIOS,
+    ]
     return sorted(scenarios, key=lambda scenario: scenario.number)

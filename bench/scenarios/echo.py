@@ -5,32 +5,31 @@ from __future__ import annotations
 from ..contenders import Contender
 from ..processes import load, metrics_of, serving
 from . import Metrics, Scenario, Timing
+from .shapes import SHAPES, Shape
 
 
-def echo(contender: Contender, loop: str, timing: Timing, **shape: object) -> Metrics:
+def echo(contender: Contender, loop: str, timing: Timing, shape: Shape) -> Metrics:
     with serving(contender, loop) as (process, port):
         result = load(
             "echo",
             port,
             process.pid,
-            seconds=timing.seconds,
+            seconds=timing.seconds * shape.longer,
             warm_up=timing.warm_up,
             unverified=not contender.verified,
-            **shape,
+            **shape.options(),
         )
     return metrics_of(result)
 
 
-def scenario(name: str, title: str, **shape: object) -> Scenario:
+def scenario(shape: Shape) -> Scenario:
     return Scenario(
-        name,
-        title,
+        shape.name,
+        f"echo server: {shape.title}",
         lambda contender: contender.server,
-        lambda contender, loop, timing: echo(contender, loop, timing, **shape),
+        lambda contender, loop, timing: echo(contender, loop, timing, shape),
+        quick=shape.quick,
     )
 
 
-SCENARIOS = [
-    scenario("1", "echo: 32 B, 1 connection, 1 in flight", depth=1),
-    scenario("2", "echo: 32 B, 1 connection, 64 in flight", depth=64),
-]
+SCENARIOS = [scenario(shape) for shape in SHAPES]

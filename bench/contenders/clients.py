@@ -1,0 +1,161 @@
+"""What a measured client has to do, and its clock: the process measures itself."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OPENING_TIMEOUT = 20
+TEXT, BINARY = 1, 2
+
+
+class Counter:
+    """The messages of one connection."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
+class Job:
+    """Connections to open, and messages to keep in flight on each.
+
+    A client opens its connection, takes a counter, waits with ``begin()`` until all are open,
+    sends ``messages`` and from then on sends back whatever comes, until the process ends.
+    """
+
+    def __init__(self, connections: int, seconds: float, warm_up: float) -> None:
+        self.connections = connections
+        self.seconds = seconds
+        self.warm_up = warm_up
+        self.payloads: list[bytes] = []
+        self.messages: list[str] | list[bytes] = []
+        self.text = True
+        self._counters: list[Counter] = []
+        self._opened = 0
+        self._all_open = asyncio.Event()
+        self._barrier = threading.Barrier(connections + 1)
+
+    @classmethod
+    def parse(cls, arguments: list[str]) -> Job:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--connections", type=int, default=1)
+        parser.add_argument("--seconds", type=float, required=True)
+        parser.add_argument("--warm-up", type=float, required=True)
+        parser.add_argument("--depth", type=int, default=1)
+        parser.add_argument("--size", type=int, default=32)
+        parser.add_argument("--opcode", type=int, default=TEXT)
+        parser.add_argument("--payloads", type=Path)
+        parser.add_argument("--url", required=True)
+        options = parser.parse_args(arguments)
+        job = cls(options.connections, options.seconds, options.warm_up)
+        job.url = options.url
+        if options.payloads is not None:
+            data = options.payloads.read_bytes()
+            size = options.size
+            job.payloads = [data[i * size : (i + 1) * size] for i in range(options.depth)]
+            job.text = options.opcode == TEXT
+            job.messages = [one.decode() for one in job.payloads] if job.text else job.payloads
+        return job
+
+    url = ""
+
+    def counter(self) -> Counter:
+        counter = Counter()
+        self._counters.append(counter)
+        return counter
+
+    async def begin(self) -> None:
+        """Wait until all connections are open."""
+        self._opened += 1
+        if self._opened == self.connections:
+            self._all_open.set()
+        await self._all_open.wait()
+
+    def begin_thread(self) -> None:
+        """Wait until the connections of all threads are open."""
+        self._barrier.wait(OPENING_TIMEOUT)
+
+    def total(self) -> int:
+        return sum(counter.value for counter in self._counters)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The clocks of this process."""
+
+    messages: int
+    now: float
+    cpu: float
+    user: float
+    system: float
+
+    @classmethod
+    def take(cls, job: Job) -> Moment:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID)
+        return cls(job.total(), time.perf_counter(), cpu, usage.ru_utime, usage.ru_stime)
+
+
+async def measure(function: Callable[[str, Job], Coroutine[Any, Any, None]], job: Job) -> None:
+    """Run the coroutine function once for each connection, and end the process."""
+    clients = [asyncio.ensure_future(function(job.url, job)) for _ in range(job.connections)]
+    opening = asyncio.ensure_future(job._all_open.wait())
+    await asyncio.wait(
+        [opening, *clients], timeout=OPENING_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+    )
+    check(clients)
+    assert opening.done(), "the connections could not be opened"
+    await asyncio.sleep(job.warm_up)
+    start = Moment.take(job)
+    await asyncio.sleep(job.seconds)
+    stop = Moment.take(job)
+    check(clients)
+    finish(start, stop)
+
+
+def check(clients: list[asyncio.Future[None]]) -> None:
+    for client in clients:
+        if client.done():
+            client.result()
+            raise AssertionError("a client ended before its time")
+
+
+def measure_threads(function: Callable[[str, Job], None], job: Job) -> None:
+    """Run the function once for each connection, in threads, and end the process."""
+    threads = [
+        threading.Thread(target=function, args=(job.url, job), daemon=True)
+        for _ in range(job.connections)
+    ]
+    for thread in threads:
+        thread.start()
+    job.begin_thread()
+    time.sleep(job.warm_up)
+    start = Moment.take(job)
+    time.sleep(job.seconds)
+    stop = Moment.take(job)
+    assert all(thread.is_alive() for thread in threads), "a client ended before its time"
+    finish(start, stop)
+
+
+def finish(start: Moment, stop: Moment) -> None:
+    """Print the result and end the process: with messages in flight no client can close."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    result = {
+        "messages": stop.messages - start.messages,
+        "elapsed": stop.now - start.now,
+        "cpu": stop.cpu - start.cpu,
+        "user": stop.user - start.user,
+        "system": stop.system - start.system,
+        "rss": pages * resource.getpagesize(),
+    }
+    print(json.dumps(result), flush=True)
+    os._exit(0)
