@@ -1,10 +1,13 @@
 # What one does with a clone. Everything is installed into .venv, once; a second call is quick.
+# The benchmarks have an environment of their own, with the peers at pinned versions: .cache/bench.
 #
 #   make demo            install the package and show it at work
 #   make test            all tests, on the compiled and on the pure build
 #   make lint            formatting, lint, types
 #   make autobahn        the Autobahn test suite: 517 cases, both sides, both builds (an hour)
 #   make autobahn-quick  the same without the compression groups (301 cases, a few minutes)
+#   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
+#   make bench-full      the same with all contenders, on two loops, for longer (hours)
 #   make build           only compile what changed
 #   make clean
 
@@ -13,13 +16,15 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 
 VENV := .venv
+BENCH := .cache/bench
+BENCHMARK := PYTHONPATH=src $(BENCH)/venv/bin/python -m bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DECLARATIONS := $(shell find src -name '*.pxd')
 COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
             $(wildcard $(DECLARATIONS:.pxd=.py))
 
-.PHONY: demo test lint autobahn autobahn-quick build clean
+.PHONY: demo test lint autobahn autobahn-quick bench bench-full build clean
 
 demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
@@ -43,11 +48,19 @@ autobahn: $(VENV)/built
 autobahn-quick: $(VENV)/built
 	$(BIN)/python tests/autobahn/run.py --quick
 
+bench: $(VENV)/built $(BENCH)/installed
+	$(BENCHMARK) run --quick --out build/bench/quick.json
+	$(BENCHMARK) report build/bench/quick.json
+
+bench-full: $(VENV)/built $(BENCH)/installed
+	$(BENCHMARK) run --full --out build/bench/full.json
+	$(BENCHMARK) report build/bench/full.json
+
 build: $(VENV)/built
 
 clean:
 	rm -rf $(VENV) .cache build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools bench -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 
 $(VENV)/tools: pyproject.toml
@@ -69,4 +82,11 @@ $(VENV)/built: $(VENV)/package setup.py $(COMPILED)
 
 $(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/package
 	ROPEWAY_BUILD_PURE=1 $(PIP) install --quiet --no-build-isolation --editable '.[$*]'
+	touch $@
+
+# ropeway itself is found in src, compiled by the rule above. Without npm, node's ws does not run.
+$(BENCH)/installed: bench/requirements.txt bench/package.json
+	$(PYTHON) -m venv $(BENCH)/venv
+	$(BENCH)/venv/bin/python -m pip --disable-pip-version-check install --quiet -r bench/requirements.txt
+	! command -v npm >/dev/null || { cp bench/package.json $(BENCH) && npm install --silent --no-package-lock --prefix $(BENCH); }
 	touch $@

@@ -25,8 +25,15 @@ class Cores:
         self.measured = cores[0]
         self.peer = cores[-1]
 
-    def pin_runner(self) -> None:
+    @contextlib.contextmanager
+    def share_with_peer(self) -> Iterator[None]:
+        """Keep this process off the core of the measured one."""
+        before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {self.peer})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 cores = Cores()

@@ -17,9 +17,9 @@ from .scenarios import Scenario, Timing, all_scenarios
 from .tools import program
 
 QUICK = Timing(seconds=0.3, warm_up=0.1)
-FULL = Timing(seconds=1.0, warm_up=0.3)
+FULL = Timing(seconds=0.7, warm_up=0.2)
 QUICK_ROUNDS = 3
-FULL_ROUNDS = 7
+FULL_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,22 @@ class Plan:
 
 
 def run(plan: Plan, out: Path) -> dict[str, Any]:
-    """Run a plan, write its records to a file, and return them."""
-    header = {**describe(), "full": plan.full, "rounds": plan.rounds}
-    header["seconds"] = plan.timing.seconds
+    """Run a plan, write its records to a file, and return all that the file holds."""
     for name in ("load", "server"):
         program(name)
-    cores.pin_runner()
-    records: list[dict[str, Any]] = []
+    header = {**describe(), "full": plan.full, "rounds": plan.rounds}
+    began = time.monotonic()
+    with cores.share_with_peer():
+        records = list(measure(plan))
+    elapsed = round(time.monotonic() - began, 1)
+    data = {**header, "seconds": plan.timing.seconds, "elapsed_s": elapsed, "records": records}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return data
+
+
+def measure(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield a record for each turn: what it is of, and its metrics or its error."""
     began = time.monotonic()
     last = None
     for scenario, contender, loop, number in plan.turns():
@@ -108,7 +117,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
             last = (scenario.name, number)
             elapsed = time.monotonic() - began
             print(f"{elapsed:5.0f} s  {scenario.name}, round {number}", file=sys.stderr)
-        record = {
+        record: dict[str, Any] = {
             "scenario": scenario.name,
             "contender": contender.name,
             "loop": loop,
@@ -120,11 +129,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
             # A contender that cannot do something is a result too; the others still run.
             print(f"{scenario.name}, {contender.name}, {loop}: {error}", file=sys.stderr)
             record["error"] = str(error)
-        records.append(record)
-    data = {**header, "elapsed_s": round(time.monotonic() - began, 1), "records": records}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    return data
+        yield record
 
 
 def listing() -> str:

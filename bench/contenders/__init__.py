@@ -7,19 +7,21 @@ Whatever a contender imports, it imports when it is chosen: the others need not 
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..tools import program
+from ..tools import ROOT, program
 
 LOOPS = ("asyncio", "uvloop")
 NO_LOOP = ("none",)
 THREADS = ("threads",)
 FLOOR = "floor"
 NODE = "node"
+NODE_PATH = os.environ.get("NODE_PATH", str(ROOT / ".cache" / "bench" / "node_modules"))
 CLIENT_MODES = {"echo": "echo", "consume": "read"}
 """What the load generator calls them, which is the client of the C server."""
 
@@ -36,8 +38,8 @@ class Contender:
     loops: tuple[str, ...] = LOOPS
     quick: bool = True
     """Whether it takes part in quick runs."""
-    only: tuple[int, ...] | None = None
-    """The numbers of the scenarios that it was made for, if it was not made for all."""
+    only: tuple[str, ...] = ("*",)
+    """The names of the scenarios that it was made for, as patterns."""
     verified: bool = True
     """Whether it echoes what it receives, so that the load generator may compare."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -70,7 +72,12 @@ CONTENDERS = {
         Contender("ropeway", "ropeway", environment={"ROPEWAY_PURE": "0"}),
         Contender("ropeway (pure)", "ropeway", quick=False, environment={"ROPEWAY_PURE": "1"}),
         Contender("picows", "picows"),
-        Contender("picows (unread)", "picows_unread", server=False, only=(7,)),
+        Contender(
+            "picows (str)",
+            "picows_str",
+            only=("5-*-ascii*", "5-*-mixed*", "6-5-*-ascii*", "6-5-*-mixed*"),
+        ),
+        Contender("picows (unread)", "picows_unread", server=False, only=("7",)),
         Contender("picows.websockets", "picows_websockets"),
         Contender("websockets", "websockets"),
         Contender("websockets.sync", "websockets_sync", server=False, quick=False, loops=THREADS),
@@ -78,8 +85,15 @@ CONTENDERS = {
         Contender("wsproto", "wsproto", quick=False),
         Contender("uvicorn", "uvicorn", client=False, quick=False),
         Contender("websocket-client", "websocket_client", server=False, quick=False, loops=THREADS),
-        Contender("node ws", NODE, client=False, quick=False, loops=NO_LOOP),
-        Contender("bare", "bare", client=False, verified=False, only=(1, 2, 3)),
+        Contender(
+            "node ws",
+            NODE,
+            client=False,
+            quick=False,
+            loops=NO_LOOP,
+            environment={"NODE_PATH": NODE_PATH},
+        ),
+        Contender("bare", "bare", client=False, verified=False, only=("1", "2", "3")),
         Contender("C", FLOOR, tls=False, loops=NO_LOOP),
     )
 }
@@ -87,4 +101,6 @@ CONTENDERS = {
 
 def installed(contender: Contender) -> bool:
     """Tell whether a contender can run here; all that is pinned can, only node may be missing."""
-    return contender.module != NODE or shutil.which("node") is not None
+    if contender.module != NODE:
+        return True
+    return shutil.which("node") is not None and Path(NODE_PATH, "ws").exists()

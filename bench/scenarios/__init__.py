@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from ..contenders import Contender
 
@@ -39,9 +40,8 @@ class Scenario:
 
     def has(self, contender: Contender) -> bool:
         """Tell whether a contender takes part."""
-        return self.takes_part(contender) and (
-            contender.only is None or self.number in contender.only
-        )
+        made_for_it = any(fnmatchcase(self.name, pattern) for pattern in contender.only)
+        return made_for_it and self.takes_part(contender)
 
 
 def all_scenarios() -> list[Scenario]:

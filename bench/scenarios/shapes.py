@@ -63,9 +63,9 @@ def large() -> list[Shape]:
 
 
 SHAPES = [
-    Shape("1", "32 B, 1 connection, 1 in flight", longer=2),
+    Shape("1", "32 B, 1 connection, 1 in flight", longer=3),
     Shape("2", "32 B, 1 connection, 64 in flight", depth=64),
-    Shape("3", "32 B, 64 connections, 1 in flight each", connections=64, longer=2),
+    Shape("3", "32 B, 64 connections, 1 in flight each", connections=64, longer=3),
     Shape("4", "4 KiB, 4 connections, 16 in flight each", connections=4, depth=16, size=4 * KIB),
     *large(),
 ]
