@@ -110,7 +110,8 @@ def test_the_sdist_holds_the_sources_and_the_tests(sdist: Path) -> None:
         for path in files("src/*", "tests/*", "tools/*", "bench/*", "docs/*", "*.md", "LICENSE")
     }
     assert expected - held == set()
-    assert not {name for name in held if name.endswith((".c", ".so", ".pyc"))}
+    # What was built stays out; the C of the benchmarks is written by hand.
+    assert not {name for name in held - expected if name.endswith((".c", ".so", ".pyc"))}
 
 
 def test_the_wheel_holds_every_module(wheel: Path) -> None:
