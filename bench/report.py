@@ -1,4 +1,4 @@
-"""Tables from records: medians over the rounds, in Markdown."""
+"""Tables from records: medians over the rounds, in Markdown, and what became of each goal."""
 
 from __future__ import annotations
 
@@ -7,17 +7,42 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from . import goals
 from .scenarios import all_scenarios
 
 COLUMNS = {
     "cpu_us": "CPU, µs",
     "user_us": "user",
     "system_us": "system",
+    "kib_per_connection": "KiB",
+    "kib_before_idle": "KiB before idle",
+    "payload_mb_per_cpu_s": "MB/s of CPU",
     "messages_per_s": "messages/s",
+    "wire_ratio": "sent/payload",
+    "frame_bytes": "bytes a frame",
+    "held_p50_ms": "loop held, ms",
+    "held_max_ms": "at most, ms",
     "p50_us": "p50, µs",
     "p99_us": "p99, µs",
+    "p99_ms": "p99, ms",
+    "max_ms": "max, ms",
+    "quiet_p99_ms": "p99 without flood, ms",
+    "unanswered": "unanswered",
+    "flood_per_s": "flood/s",
+    "flood_solo_per_s": "flood alone/s",
+    "flood_kept_percent": "kept, %",
+    "growth_percent": "growth 2 → 4, %",
+    "returned_percent": "returned, %",
+    "rss_start_mib": "start, MiB",
+    "rss_peak_mib": "peak, MiB",
+    "rss_wave_1_mib": "after 1",
+    "rss_wave_2_mib": "2",
+    "rss_wave_3_mib": "3",
+    "rss_wave_4_mib": "4",
     "rss_kib": "RSS, KiB",
 }
+# Where more is better, or where a multiple of ropeway's figure says nothing.
+NO_RATIO = {"growth_percent", "payload_mb_per_cpu_s"}
 
 Medians = dict[tuple[str, str, str], dict[str, float]]
 
@@ -44,14 +69,67 @@ def medians(data: dict[str, Any]) -> Medians:
 
 
 def markdown(data: dict[str, Any]) -> str:
-    """Return all tables."""
+    """Return where it was measured, the goals, and the table of each scenario."""
     found = medians(data)
     titles = {scenario.name: scenario.title for scenario in all_scenarios()}
-    parts = []
-    for name in dict.fromkeys(scenario for scenario, _, _ in found):
+    parts = [header(data), f"### Goals\n\n{goal_table(found, titles)}"]
+    for name in dict.fromkeys([record["scenario"] for record in data["records"]]):
         rows = {key[1:]: metrics for key, metrics in found.items() if key[0] == name}
-        parts.append(f"### {name}. {titles.get(name, '')}\n\n{table(rows)}")
+        parts.append(f"### {name}. {titles.get(name, '')}")
+        if rows:
+            parts.append(table(rows))
+        parts += failures(data, name)
+        verdicts = [verdict_line(verdicts) for verdicts in goals.evaluate(found, name)]
+        if verdicts:
+            parts.append("\n".join(verdicts))
     return "\n\n".join(parts)
+
+
+def header(data: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
+    dirty = ", with changes" if data.get("dirty") else ""
+    return (
+        f"Measured {data['date'][:10]} at commit {data['commit']}{dirty}; {data['cores']} cores of "
+        f"{data['machine']}, Linux {data['kernel']}, Python {data['python']}; {versions}. Medians; "
+        f"{'full' if data['full'] else 'quick'} run of {data['rounds']} rounds, "
+        f"load average before it {data['load_average_before']}."
+    )
+
+
+def goal_table(found: Medians, titles: dict[str, str]) -> str:
+    """Return a row for each goal, with a mark for each loop."""
+    lines = [
+        "| scenario | goal | asyncio | uvloop |",
+        "| --- | --- | --- | --- |",
+    ]
+    counts = dict.fromkeys("✓✗—", 0)
+    previous = ""
+    for verdicts in goals.evaluate(found):
+        goal = verdicts[0].goal
+        title = "" if goal.scenario == previous else f"{goal.scenario}. {titles[goal.scenario]}"
+        previous = goal.scenario
+        cells = {verdict.loop: str(verdict) for verdict in verdicts}
+        for verdict in verdicts:
+            counts[verdict.mark] += 1
+        row = " | ".join(cells.get(loop, "") for loop in goals.LOOPS)
+        lines.append(f"| {title} | {goal} | {row} |")
+    total = f"{counts['✓']} met ✓, {counts['✗']} missed ✗, {counts['—']} not measured —."
+    return "\n".join([total, "", *lines])
+
+
+def verdict_line(verdicts: list[goals.Verdict]) -> str:
+    results = "; ".join(f"{verdict.loop} {verdict}" for verdict in verdicts)
+    return f"- {verdicts[0].goal}: {results}"
+
+
+def failures(data: dict[str, Any], scenario: str) -> list[str]:
+    """Tell who could not do it."""
+    failed = [
+        f"{record['contender']} ({record['loop']})"
+        for record in data["records"]
+        if record["scenario"] == scenario and "error" in record
+    ]
+    return [f"Failed: {', '.join(dict.fromkeys(failed))}."] if failed else []
 
 
 def table(rows: dict[tuple[str, str], dict[str, float]]) -> str:
@@ -62,15 +140,18 @@ def table(rows: dict[tuple[str, str], dict[str, float]]) -> str:
         if any(name in metrics for metrics in rows.values())
     }
     first = next(iter(columns))
+    ratios = first not in NO_RATIO
     lines = [
-        f"| contender | loop | {' | '.join(columns.values())} | × ropeway |",
-        f"| --- | --- |{' --: |' * (len(columns) + 1)}",
+        f"| contender | loop | {' | '.join(columns.values())} |{' × ropeway |' * ratios}",
+        f"| --- | --- |{' --: |' * (len(columns) + ratios)}",
     ]
     for (contender, loop), metrics in rows.items():
         cells = [number(metrics.get(name)) for name in columns]
-        own = rows.get(("ropeway", loop if loop != "none" else "asyncio"), {}).get(first)
-        ratio = f"{metrics[first] / own:.2f}" if own and first in metrics else ""
-        lines.append(f"| {contender} | {loop} | {' | '.join(cells)} | {ratio} |")
+        if ratios:
+            own = rows.get((goals.ROPEWAY, loop if loop in goals.LOOPS else "asyncio"), {})
+            whole = own.get(first)
+            cells.append(f"{metrics[first] / whole:.2f}" if whole and first in metrics else "")
+        lines.append(f"| {contender} | {loop} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -83,10 +83,15 @@ class Plan:
             full=full,
         )
 
+    def rounds_of(self, scenario: Scenario) -> int:
+        if self.full or scenario.quick_rounds is None:
+            return self.rounds
+        return min(self.rounds, scenario.quick_rounds)
+
     def turns(self) -> Iterator[tuple[Scenario, Contender, str, int]]:
         """Yield what runs, in order: all contenders of a scenario in turn, round by round."""
         for scenario in self.scenarios:
-            for number in range(1, self.rounds + 1):
+            for number in range(1, self.rounds_of(scenario) + 1):
                 for loop in (*self.loops, *THREADS, *NO_LOOP):
                     for contender in self.contenders:
                         if loop in contender.loops and scenario.has(contender):
@@ -95,7 +100,7 @@ class Plan:
 
 def run(plan: Plan, out: Path) -> dict[str, Any]:
     """Run a plan, write its records to a file, and return all that the file holds."""
-    for name in ("load", "server"):
+    for name in ("load", "server", "swarm", "flood"):
         program(name)
     header = {**describe(), "full": plan.full, "rounds": plan.rounds}
     began = time.monotonic()

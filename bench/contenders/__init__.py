@@ -94,6 +94,7 @@ CONTENDERS = {
             environment={"NODE_PATH": NODE_PATH},
         ),
         Contender("bare", "bare", client=False, verified=False, only=("1", "2", "3")),
+        Contender("bare loop", "bare_sends", client=False, only=("8-*",)),
         Contender("C", FLOOR, tls=False, loops=NO_LOOP),
     )
 }

@@ -33,6 +33,8 @@ class Scenario:
     measure: Callable[[Contender, str, Timing], Metrics]
     quick: bool = True
     """Whether quick runs have it."""
+    quick_rounds: int | None = None
+    """How many rounds quick runs have of it at most, where one takes long."""
 
     @property
     def number(self) -> int:
@@ -45,12 +47,16 @@ class Scenario:
 
 
 def all_scenarios() -> list[Scenario]:
-    from . import client, echo, handshakes, tls
+    from . import broadcast, client, deflate, echo, fairness, handshakes, memory, tls
 
     scenarios = [
         *echo.SCENARIOS,
         *client.SCENARIOS,
+        *broadcast.SCENARIOS,
         *handshakes.SCENARIOS,
+        *memory.SCENARIOS,
+        *deflate.SCENARIOS,
         *tls.SCENARIOS,
+        *fairness.SCENARIOS,
     ]
     return sorted(scenarios, key=lambda scenario: scenario.number)
