@@ -144,14 +144,16 @@ def result_of(process: subprocess.Popen[str], timeout: float = 120) -> dict[str,
     """Wait for a process and parse the last line that it prints.
 
     Raises:
-        RuntimeError: if the process fails, with what it wrote to standard error.
+        RuntimeError: if the process fails, with what it wrote to standard error; if it does not
+            end in time.
     """
     try:
         output, errors = process.communicate(timeout=timeout)
-    except BaseException:
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(str(error)) from None
+    finally:
         process.kill()
         process.wait()
-        raise
     if process.returncode:
         raise RuntimeError(f"{process.args} failed ({process.returncode}):\n{errors[-4000:]}")
     if errors:

@@ -104,12 +104,16 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
         program(name)
     header = {**describe(), "full": plan.full, "rounds": plan.rounds}
     began = time.monotonic()
-    with cores.share_with_peer():
-        records = list(measure(plan))
-    elapsed = round(time.monotonic() - began, 1)
-    data = {**header, "seconds": plan.timing.seconds, "elapsed_s": elapsed, "records": records}
+    records: list[dict[str, Any]] = []
+    data = {**header, "seconds": plan.timing.seconds, "elapsed_s": 0.0, "records": records}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    try:
+        with cores.share_with_peer():
+            records.extend(measure(plan))
+    finally:
+        # What was measured before an interruption is not lost.
+        data["elapsed_s"] = round(time.monotonic() - began, 1)
+        out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return data
 
 

@@ -31,7 +31,9 @@ def open_connection(port: int, trust: Path) -> ssl.SSLSocket:
     connection.sendall(REQUEST)
     response = b""
     while not response.endswith(b"\r\n\r\n"):
-        response += connection.recv(1)
+        byte = connection.recv(1)
+        assert byte, f"the server has closed the connection after {response!r}"
+        response += byte
     assert response.startswith(b"HTTP/1.1 101 "), response
     return connection
 

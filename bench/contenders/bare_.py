@@ -13,6 +13,7 @@ import base64
 import hashlib
 import re
 import socket
+from typing import cast
 
 from .host import Options
 
@@ -35,8 +36,7 @@ class Bare(asyncio.BufferedProtocol):
         self.answers = memoryview(b"")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self.buffer

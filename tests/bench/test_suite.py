@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from bench import payloads, report
 from bench.contenders import CONTENDERS, Contender, installed
 from bench.processes import floor, load, result_of, serving, start
 from bench.runner import Plan, run
-from bench.scenarios import all_scenarios
+from bench.scenarios import Scenario, Timing, all_scenarios
 from bench.tools import program
 
 from ..support.require import unavailable
@@ -125,6 +127,31 @@ def test_a_process_that_fails_is_an_error_with_its_words() -> None:
     process = start([sys.executable, "-c", program_text], min(os.sched_getaffinity(0)), stderr=-1)
     with pytest.raises(RuntimeError, match="no such thing"):
         result_of(process)
+
+
+def test_a_process_that_does_not_end_is_an_error() -> None:
+    core = min(os.sched_getaffinity(0))
+    process = start([sys.executable, "-c", "input()"], core, stdin=subprocess.PIPE)
+    with pytest.raises(RuntimeError, match="timed out"):
+        result_of(process, timeout=0.05)
+    assert process.returncode is not None
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def test_what_was_measured_before_an_interruption_is_written(tmp_path: Path) -> None:
+    def measure(contender: Contender, loop: str, timing: Timing) -> dict[str, float]:
+        if loop == "none":
+            raise KeyboardInterrupt
+        return {"cpu_us": 1.0}
+
+    scenario = Scenario("1", "", lambda contender: True, measure)
+    plan = replace(Plan.choose(contenders=[OWN, "C"]), scenarios=[scenario])
+    out = tmp_path / "results.json"
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, out)
+    records = json.loads(out.read_text(encoding="utf-8"))["records"]
+    assert [record["metrics"] for record in records] == [{"cpu_us": 1.0}]
 
 
 @pytest.mark.parametrize("kind", ["short", "binary", "ascii", "mixed"])
