@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +132,9 @@ def measure(plan: Plan) -> Iterator[dict[str, Any]]:
             "loop": loop,
             "round": number,
         }
+        timing = replace(plan.timing, warm_up=max(plan.timing.warm_up, contender.warm_up))
         try:
-            record["metrics"] = scenario.measure(contender, loop, plan.timing)
+            record["metrics"] = scenario.measure(contender, loop, timing)
         except RuntimeError as error:
             # A contender that cannot do something is a result too; the others still run.
             print(f"{scenario.name}, {contender.name}, {loop}: {error}", file=sys.stderr)

@@ -43,6 +43,8 @@ class Contender:
     verified: bool = True
     """Whether it echoes what it receives, so that the load generator may compare."""
     environment: dict[str, str] = field(default_factory=dict)
+    warm_up: float = 0
+    """Seconds that it needs at least before it is at its speed."""
 
     def server_command(self, loop: str, fd: int, arguments: Sequence[str] = ()) -> list[str]:
         """Return the command that serves on an inherited listening socket."""
@@ -92,6 +94,7 @@ CONTENDERS = {
             quick=False,
             loops=NO_LOOP,
             environment={"NODE_PATH": NODE_PATH},
+            warm_up=1,  # its compiler
         ),
         Contender("bare", "bare", client=False, verified=False, only=("1", "2", "3")),
         Contender("bare loop", "bare_sends", client=False, only=("8-*",)),

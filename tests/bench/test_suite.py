@@ -30,9 +30,7 @@ OWN = "ropeway" if ropeway.build == "compiled" else "ropeway (pure)"
 
 @pytest.fixture(autouse=True)
 def needed() -> None:
-    """The suite reads Linux's accounts of other processes, and compiles two programs."""
-    if sys.platform != "linux":
-        pytest.skip("the suite needs Linux")
+    """The suite compiles C programs."""
     if shutil.which("gcc") is None:
         unavailable("gcc is not installed (apt-get install gcc)")
 
