@@ -13,12 +13,24 @@ from .._wire.kernels cimport (
     utf8_rest,
 )
 
+# Numbers of C: the hot path compares with them for every frame.
+cdef int CONT
+cdef int TEXT
+cdef int BINARY
+cdef int FIRST_CONTROL_OPCODE
+cdef int LAST_OPCODE
+cdef int FIN
+cdef int RSV1
+cdef int RSV
+cdef long long LARGEST_LENGTH
+
 
 cdef class Reader:
     cdef readonly bint masked
     cdef readonly long long max_message_size
     cdef readonly long long max_fragment_size
-    cdef readonly long long max_fragments
+    cdef long long first_limit
+    cdef long long most_fragments
     cdef readonly bint text_as_str
     cdef readonly object deflate
     cdef readonly list extensions
@@ -70,7 +82,7 @@ cdef class Reader:
     cpdef discard(self)
 
     @cython.locals(available="Py_ssize_t")
-    cpdef bint next_frame(self) except *
+    cpdef bint next_frame(self) except -1
 
     @cython.locals(
         data="const unsigned char *",
@@ -83,13 +95,13 @@ cdef class Reader:
         key="uint32_t",
         i="int",
     )
-    cdef bint _read_header(self) except *
+    cdef bint _read_header(self) except -1
 
     @cython.locals(opcode="int", rsv="int")
     cdef _check_first_byte(self, int first)
 
     @cython.locals(message_size="long long", limit="long long", compressed="bint")
-    cdef _start_fragment(self, int first, long long length)
+    cdef _check_size(self, int first, long long length)
 
     cdef _count_fragment(self)
 

@@ -55,7 +55,14 @@ class Reader:
         self.masked = masked
         self.max_message_size = _limit_or_none(max_message_size)
         self.max_fragment_size = _limit_or_none(max_fragment_size)
-        self.max_fragments = _limit_or_none(max_fragments)
+        # The same for the first frame of a message, and as numbers to compare with at once.
+        self.first_limit = LARGEST_LENGTH
+        for limit in (self.max_message_size, self.max_fragment_size):
+            if limit != NO_LIMIT:
+                self.first_limit = min(self.first_limit, limit)
+        self.most_fragments = LARGEST_LENGTH
+        if max_fragments is not None:
+            self.most_fragments = min(max_fragments, LARGEST_LENGTH)
         self.text_as_str = text_as_str
         self.deflate: PerMessageDeflate | None = None
         self.extensions: list[Extension] | None = None
@@ -251,7 +258,9 @@ class Reader:
         if available < 1:
             return False
         first = data[pos]
-        self._check_first_byte(first)
+        # Most frames are whole messages, about which there is nothing to check.
+        if self.in_message or not TEXT <= first & 0x7F <= BINARY:
+            self._check_first_byte(first)
         if available < 2:
             return False
         second = data[pos + 1]
@@ -283,8 +292,8 @@ class Reader:
                 length = length << 8 | data[pos + 2 + i]
             if length < 65536:
                 raise ProtocolError("payload length must be encoded in the minimal number of bytes")
-        if not first & 0x08:
-            self._start_fragment(first, length)
+        if (self.in_message or length > self.first_limit) and not first & 0x08:
+            self._check_size(first, length)
         if self.masked:
             if available < size + 4:
                 return False
@@ -330,7 +339,7 @@ class Reader:
         elif self.in_message:
             raise ProtocolError("expected a continuation frame")
 
-    def _start_fragment(self, first: int, length: int) -> None:
+    def _check_size(self, first: int, length: int) -> None:
         """Apply the limits; a header is parsed again when its mask is late, so only check here."""
         message_size = self.message_size if self.in_message else 0
         compressed = self.compressed if first & 0x0F == CONT else (first & RSV1) != 0
@@ -353,8 +362,8 @@ class Reader:
             if self.compressed and self.deflate is not None:
                 self.deflate.start_inflating()
         self.fragments += 1
-        if self.max_fragments != NO_LIMIT and self.fragments > self.max_fragments:
-            raise TooManyFragments(self.max_fragments)
+        if self.fragments > self.most_fragments:
+            raise TooManyFragments(self.most_fragments)
         if self.length == 0:
             self.empty_fragments += 1
             if self.empty_fragments > MAX_EMPTY_FRAGMENTS:
