@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 import uuid
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+)
 from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -18,12 +26,14 @@ from ..frames import CloseCode
 from ..protocol import Protocol
 from ..typing import BytesLike, Data, DataLike, Subprotocol
 from . import json
+from .dispatch import Waiter
 from .link import Link
+from .operations import Messages, Receive, Send
 
 __all__ = ["Connection"]
 
 
-class Connection(Link):
+class Connection(Link, asyncio.BufferedProtocol):
     """A WebSocket connection on asyncio, client's or server's.
 
     One task may receive and any number may send at the same time. Iterating gives messages until
@@ -59,8 +69,6 @@ class Connection(Link):
             max_queue=max_queue,
             write_limit=write_limit,
         )
-        self._receiving = False
-        self._fragmenting: asyncio.Future[None] | None = None
 
     # Attributes
 
@@ -140,20 +148,30 @@ class Connection(Link):
 
         The iterator raises ConnectionClosedError when the connection is closed with an error.
         """
-        return _Messages(self)
+        if type(self).recv is Connection.recv:
+            return Messages(self)
+        return _Received(self)
 
     # Receiving
 
     @overload
-    async def recv(self, decode: Literal[True], *, timeout: float | None = None) -> str: ...
+    def recv(
+        self, decode: Literal[True], *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, str]: ...
 
     @overload
-    async def recv(self, decode: Literal[False], *, timeout: float | None = None) -> bytes: ...
+    def recv(
+        self, decode: Literal[False], *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, bytes]: ...
 
     @overload
-    async def recv(self, decode: bool | None = None, *, timeout: float | None = None) -> Data: ...
+    def recv(
+        self, decode: bool | None = None, *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, Data]: ...
 
-    async def recv(self, decode: bool | None = None, *, timeout: float | None = None) -> Data:
+    def recv(
+        self, decode: bool | None = None, *, timeout: float | None = None
+    ) -> Coroutine[Any, Any, Data]:
         """Receive the next message.
 
         Cancelling it is safe: the message stays for the next call. Messages that came before the
@@ -173,27 +191,13 @@ class Connection(Link):
             ConcurrencyError: when another task is receiving.
 
         """
-        if self._receiving:
-            raise ConcurrencyError(
-                "cannot call recv while another coroutine is already running recv or recv_streaming"
-            )
-        inbox = self._inbox
-        if not inbox.is_ready():
-            self._receiving = True
-            try:
-                if timeout is None:
-                    await self._wait_receivable(inbox.is_ready, True)
-                else:
-                    async with asyncio.timeout(timeout):
-                        await self._wait_receivable(inbox.is_ready, True)
-            finally:
-                self._receiving = False
-        try:
-            message = inbox.take(decode)
-        except UnicodeDecodeError as exc:
-            await self._fail_decoding(exc)
-        self._after_taking()
-        return message
+        if timeout is not None:
+            return self._recv_within(decode, timeout)
+        return Receive(self, decode, False)
+
+    async def _recv_within(self, decode: bool | None, timeout: float) -> Data:
+        async with asyncio.timeout(timeout):
+            return await Receive(self, decode, False)
 
     async def recv_json(self, *, timeout: float | None = None) -> Any:
         """Receive the next message and parse it as JSON.
@@ -271,13 +275,13 @@ class Connection(Link):
 
     # Sending
 
-    async def send(
+    def send(
         self,
         message: DataLike | Iterable[DataLike] | AsyncIterable[DataLike],
         *,
         text: bool | None = None,
         compress: bool | None = None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send a message; returns once it is in the write buffer, with room left.
 
         Rather than cancel it, close the connection: in a fragmented message, cancelling fails the
@@ -296,23 +300,30 @@ class Connection(Link):
             UnicodeError: when what is sent as text can't be UTF-8.
 
         """
+        return Send(self, message, text, compress)
+
+    async def _send_later(self, opcode: int, message: DataLike, compress: bool | None) -> None:
+        """Send a message once no fragmented one is being sent."""
         while self._fragmenting is not None:
             await asyncio.shield(self._fragmenting)
-        if isinstance(message, str):
-            opcode = OP_BINARY if text is False else OP_TEXT
-        elif isinstance(message, BytesLike):
-            opcode = OP_TEXT if text is True else OP_BINARY
-        elif isinstance(message, Mapping):
+        await self._send_frame(opcode, message, True, compress)
+
+    async def _send_parts(
+        self,
+        parts: Iterable[DataLike] | AsyncIterable[DataLike],
+        text: bool | None,
+        compress: bool | None,
+    ) -> None:
+        while self._fragmenting is not None:
+            await asyncio.shield(self._fragmenting)
+        if isinstance(parts, Mapping):
             raise TypeError("data is a dict-like object")
-        elif isinstance(message, Iterable):
-            await self._send_fragments(_Asynchronous(message), "iterable", text, compress)
-            return
-        elif isinstance(message, AsyncIterable):
-            await self._send_fragments(aiter(message), "async iterable", text, compress)
-            return
+        elif isinstance(parts, Iterable):
+            await self._send_fragments(_Asynchronous(parts), "iterable", text, compress)
+        elif isinstance(parts, AsyncIterable):
+            await self._send_fragments(aiter(parts), "async iterable", text, compress)
         else:
             raise TypeError("data must be str, bytes, iterable, or async iterable")
-        await self._send_frame(opcode, message, True, compress)
 
     async def send_json(self, value: Any, *, compress: bool | None = None) -> None:
         """Send a value as JSON, in a text message.
@@ -463,6 +474,72 @@ class Connection(Link):
         if self._write_paused:
             await self._drain()
 
+    # Waiting
+
+    async def _wait_receivable(self, ready: Callable[[], bool], whole: bool) -> None:
+        """Wait until ``ready()``; raise ConnectionClosed when that will never be.
+
+        ``whole`` says that a whole message is wanted, so that its fragments may exceed the high
+        water mark.
+        """
+        inbox = self._inbox
+        while not ready():
+            if inbox.closed:
+                await self._wait_lost()
+                raise self.close_exc
+            receiver = self._receiver = Waiter(self.loop)
+            inbox.wanted = whole
+            try:
+                self._before_waiting()
+                await receiver
+            finally:
+                inbox.wanted = False
+                self._receiver = None
+
+    async def _wait_opening(self) -> None:
+        """Wait for the peer's half of the opening handshake, or its failure."""
+        if self._is_opening_over():
+            return
+        self._opened = self.loop.create_future()
+        try:
+            await self._opened
+        finally:
+            self._opened = None
+
+    async def _drain(self) -> None:
+        """Wait until the write buffer has room again.
+
+        Raises:
+            ConnectionClosed: when the connection is lost before.
+
+        """
+        while self._write_paused:
+            waiter = self.loop.create_future()
+            self._drain_waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._drain_waiters.discard(waiter)
+        if self._lost.done():
+            raise self.close_exc
+
+    async def _wait_lost(self) -> None:
+        """Wait until the connection is over; its deadline sees to it that this ends."""
+        await asyncio.shield(self._lost)
+
+    async def _raise_closed(self) -> None:
+        """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
+        await self._wait_lost()
+        raise self.close_exc
+
+    async def _end_iteration(self) -> Data:
+        """End iterating over messages, as the way in which the connection ended demands."""
+        await self._wait_lost()
+        exc = self.close_exc
+        if isinstance(exc, ConnectionClosedOK):
+            raise StopAsyncIteration
+        raise exc
+
 
 def _control_payload(data: DataLike) -> bytes:
     if isinstance(data, str):
@@ -472,10 +549,8 @@ def _control_payload(data: DataLike) -> bytes:
     raise TypeError("data must be str or bytes-like")
 
 
-class _Messages:
-    """Iterates over messages; an asynchronous generator would cost more and need closing."""
-
-    __slots__ = ("_connection",)
+class _Received:
+    """Iterates over what ``recv()`` of a subclass gives."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

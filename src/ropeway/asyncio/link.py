@@ -31,8 +31,8 @@ Ping = tuple["asyncio.Future[float]", bool]
 """What waits for a pong, and whether the end of the connection is an answer too."""
 
 
-class Link(asyncio.BufferedProtocol):
-    """An engine on a transport.
+class Link:
+    """An engine on a transport; with ``asyncio.BufferedProtocol`` among the bases, its protocol.
 
     Invariants: while ``_corked``, what is sent waits for the end of the batch; at most one task
     waits for a message, through ``_receiver``; ``_lost`` is done exactly when the transport is gone
@@ -63,6 +63,7 @@ class Link(asyncio.BufferedProtocol):
         protocol.keepalive.timeout = ping_timeout
         protocol.closing.timeout = close_timeout
         self._write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
+        self._write_limit = self._write_limits[0]
 
         self.request: Request | None = None
         self.response: Response | None = None
@@ -76,6 +77,7 @@ class Link(asyncio.BufferedProtocol):
 
         # Reading
         self._receiver: Waiter | None = None
+        self._receiving = False
         self._stream: MessageStream | None = None
         self._reading_paused = False
         self._delivering = False
@@ -85,6 +87,7 @@ class Link(asyncio.BufferedProtocol):
         self._corked = False
         self._joining = False
         self._write_paused = False
+        self._fragmenting: asyncio.Future[None] | None = None
         self._drain_waiters: set[asyncio.Future[None]] = set()
 
     @property
@@ -223,26 +226,10 @@ class Link(asyncio.BufferedProtocol):
             return True
         return inbox.is_ready() or self._lost.done() or self.protocol.closing.eof_received
 
-    async def _wait_receivable(self, ready: Callable[[], bool], whole: bool) -> None:
-        """Wait until ``ready()``; raise ConnectionClosed when that will never be.
-
-        ``whole`` says that a whole message is wanted, so that its fragments may exceed the high
-        water mark.
-        """
-        inbox = self._inbox
-        while not ready():
-            if inbox.closed:
-                await self._wait_lost()
-                raise self.close_exc
-            receiver = self._receiver = Waiter(self.loop)
-            inbox.wanted = whole
-            try:
-                if self.protocol.can_resume() and not self._delivering:
-                    self._deliver_soon()
-                await receiver
-            finally:
-                inbox.wanted = False
-                self._receiver = None
+    def _before_waiting(self) -> None:
+        """Let the engine go on when somebody is about to wait for what it holds."""
+        if not self._delivering and self.protocol.can_resume():
+            self._deliver_soon()
 
     def _after_taking(self) -> None:
         """Let the engine go on when a message left the inbox."""
@@ -265,16 +252,6 @@ class Link(asyncio.BufferedProtocol):
     def _is_opening_over(self) -> bool:
         protocol = self.protocol
         return not protocol.opening or protocol.discarding or protocol.state is not CONNECTING
-
-    async def _wait_opening(self) -> None:
-        """Wait for the peer's half of the opening handshake, or its failure."""
-        if self._is_opening_over():
-            return
-        self._opened = self.loop.create_future()
-        try:
-            await self._opened
-        finally:
-            self._opened = None
 
     # Pings
 
@@ -325,7 +302,7 @@ class Link(asyncio.BufferedProtocol):
         """Write now, or with the rest of the batch or of the loop's turn."""
         if self._corked or self._joining:
             # What exceeds the write buffer anyway must not pile up before it.
-            if self.protocol.writer.size > self._write_limits[0]:
+            if self.protocol.writer.size > self._write_limit:
                 self._flush()
             return
         self._flush()
@@ -364,23 +341,6 @@ class Link(asyncio.BufferedProtocol):
             self.logger.debug("x half-closing TCP connection")
         self._transport.write_eof()
 
-    async def _drain(self) -> None:
-        """Wait until the write buffer has room again.
-
-        Raises:
-            ConnectionClosed: when the connection is lost before.
-
-        """
-        while self._write_paused:
-            waiter = self.loop.create_future()
-            self._drain_waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._drain_waiters.discard(waiter)
-        if self._lost.done():
-            raise self.close_exc
-
     def _wake_drain_waiters(self) -> None:
         for waiter in self._drain_waiters:
             if not waiter.done():
@@ -412,15 +372,6 @@ class Link(asyncio.BufferedProtocol):
                 return
             self._shared.cancel(self._deadline)
         self._deadline = self._shared.schedule(due, self)
-
-    async def _wait_lost(self) -> None:
-        """Wait until the connection is over; its deadline sees to it that this ends."""
-        await asyncio.shield(self._lost)
-
-    async def _raise_closed(self) -> None:
-        """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
-        await self._wait_lost()
-        raise self.close_exc
 
     @property
     def close_exc(self) -> ConnectionClosed:

@@ -1,0 +1,54 @@
+# Types for link.py.
+
+from .._core.engine cimport Engine
+from .._core.inbox cimport Inbox
+from .dispatch cimport Waiter
+
+
+cdef class Link:
+    cdef public Engine protocol
+    cdef readonly object loop
+    cdef readonly object logger
+    cdef readonly Inbox _inbox
+    cdef readonly object _write_limits
+    cdef Py_ssize_t _write_limit
+    cdef public object request
+    cdef public object response
+    cdef public object _transport
+
+    cdef readonly object _shared
+    cdef object _deadline
+    cdef readonly object _lost
+    cdef public object _opened
+    cdef object _connection_exc
+
+    cdef public Waiter _receiver
+    cdef public bint _receiving
+    cdef public object _stream
+    cdef readonly bint _reading_paused
+    cdef bint _delivering
+    cdef bint _delivery_scheduled
+
+    cdef bint _corked
+    cdef bint _joining
+    cdef readonly bint _write_paused
+    cdef public object _fragmenting
+    cdef readonly object _drain_waiters
+
+    cdef _receive(self, data, Py_ssize_t size)
+    cpdef _deliver(self)
+    cpdef _deliver_soon(self)
+    cdef _pause_reading(self, bint paused)
+    cdef bint _is_receivable(self) except -1
+    cpdef _before_waiting(self)
+    cpdef _after_taking(self)
+    cdef _deliver_opening(self)
+    cpdef bint _is_opening_over(self)
+    cdef _deliver_pongs(self)
+    cdef _end_pings(self)
+    cpdef _send_output(self)
+    cpdef _flush(self)
+    cdef _end_stream(self)
+    cdef _wake_drain_waiters(self)
+    cpdef _set_deadline(self)
+    cpdef _note(self, exc)

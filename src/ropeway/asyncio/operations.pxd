@@ -1,0 +1,41 @@
+# Types for operations.py.
+
+import cython
+
+from .._core.engine cimport Engine
+from .._core.inbox cimport Inbox
+from .dispatch cimport Waiter
+from .link cimport Link
+
+
+cdef class Operation:
+    cdef Link _connection
+    cdef object _inner
+    cdef int _stage
+
+    cdef _delegate(self, inner)
+    cdef _resume(self)
+    cdef _step(self)
+    cdef _give_up(self)
+    cdef _name(self)
+
+
+cdef class Receive(Operation):
+    cdef object _decode
+    cdef bint _iterating
+
+    @cython.locals(connection=Link, inbox=Inbox, waiter=Waiter)
+    cdef _step(self)
+
+
+cdef class Send(Operation):
+    cdef object _message
+    cdef object _text
+    cdef object _compress
+
+    @cython.locals(connection=Link, protocol=Engine, opcode="int")
+    cdef _step(self)
+
+
+cdef class Messages:
+    cdef Link _connection

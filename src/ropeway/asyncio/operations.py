@@ -1,0 +1,228 @@
+"""What ``recv()``, ``send()`` and iterating give to be awaited: coroutines that need no frame.
+
+An operation is a :class:`collections.abc.Coroutine` in all that asyncio and its users do with one. It
+runs when it is awaited, and an operation that need not wait never suspends. Whatever is not the
+common case, it hands over to a coroutine of the connection.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from .._core.states import OP_BINARY, OP_TEXT, OPEN
+from ..exceptions import ConcurrencyError
+from ..typing import BytesLike
+from .dispatch import Waiter
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+NEW, WAITING, DELEGATED, DONE = range(4)
+
+
+class Operation:
+    """One call of a method that is awaited once.
+
+    Invariants: ``_inner`` is the coroutine that does the rest exactly when DELEGATED; nothing has
+    happened while NEW, and nothing is left to undo once DONE.
+    """
+
+    __slots__ = ("_connection", "_inner", "_stage")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stage = NEW
+        self._inner: Coroutine[Any, Any, Any] | None = None
+
+    def __del__(self) -> None:
+        if self._stage == NEW:
+            message = f"coroutine '{self._name()}' was never awaited"
+            warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
+
+    def __await__(self) -> Operation:
+        return self
+
+    def __iter__(self) -> Operation:
+        return self
+
+    def __next__(self) -> Any:
+        return self._step()
+
+    def send(self, value: Any) -> Any:
+        """Go on to the next thing to wait for; StopIteration holds the result."""
+        if value is not None and self._stage == NEW:
+            raise TypeError("can't send non-None value to a just-started coroutine")
+        return self._step()
+
+    def throw(self, *exc_info: Any) -> Any:
+        """Raise an exception where the operation waits; cancelling a task does that."""
+        stage = self._stage
+        if stage == DELEGATED:
+            assert self._inner is not None
+            return self._inner.throw(*exc_info)
+        self._stage = DONE
+        if stage == DONE:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        if stage == WAITING:
+            self._give_up()
+        try:
+            raise _exception(*exc_info)
+        finally:
+            del exc_info  # the exception knows this frame, which must not know it
+
+    def close(self) -> None:
+        """End the operation where it waits."""
+        if self._stage == DELEGATED:
+            assert self._inner is not None
+            self._inner.close()
+        elif self._stage == WAITING:
+            self._give_up()
+        self._stage = DONE
+
+    def _delegate(self, inner: Coroutine[Any, Any, Any]) -> Any:
+        """Let a coroutine do the rest."""
+        self._stage = DELEGATED
+        self._inner = inner
+        return inner.send(None)
+
+    def _resume(self) -> Any:
+        """Go on where this is not the first step, nor the end of a wait of our own."""
+        if self._stage == DELEGATED:
+            assert self._inner is not None
+            return self._inner.send(None)
+        raise RuntimeError("cannot reuse already awaited coroutine")
+
+    def _step(self) -> Any:
+        raise NotImplementedError
+
+    def _give_up(self) -> None:
+        raise NotImplementedError
+
+    def _name(self) -> str:
+        raise NotImplementedError
+
+
+class Receive(Operation):
+    """``recv()``, or a step of iterating, which ends with StopAsyncIteration."""
+
+    __slots__ = ("_decode", "_iterating")
+
+    def __init__(self, connection: Connection, decode: bool | None, iterating: bool) -> None:
+        Operation.__init__(self, connection)
+        self._decode = decode
+        self._iterating = iterating
+
+    def _step(self) -> Any:
+        connection = self._connection
+        inbox = connection._inbox
+        if self._stage == WAITING:
+            connection._receiver = None
+            inbox.wanted = False
+        elif self._stage != NEW:
+            return self._resume()
+        elif connection._receiving:
+            self._stage = DONE
+            raise ConcurrencyError(
+                "cannot call recv while another coroutine is already running recv or recv_streaming"
+            )
+        if inbox.is_ready():
+            self._stage = DONE
+            connection._receiving = False
+            try:
+                message = inbox.take(self._decode)
+            except UnicodeDecodeError as exc:
+                return self._delegate(connection._fail_decoding(exc))
+            connection._after_taking()
+            raise StopIteration(message)
+        if inbox.closed:
+            connection._receiving = False
+            return self._delegate(
+                connection._end_iteration() if self._iterating else connection._raise_closed()
+            )
+        connection._receiving = True
+        inbox.wanted = True
+        self._stage = WAITING
+        connection._receiver = waiter = Waiter(connection.loop)
+        waiter._asyncio_future_blocking = True
+        connection._before_waiting()
+        return waiter
+
+    def _give_up(self) -> None:
+        connection = self._connection
+        connection._receiver = None
+        connection._receiving = False
+        connection._inbox.wanted = False
+
+    def _name(self) -> str:
+        return "Connection.__anext__" if self._iterating else "Connection.recv"
+
+
+class Send(Operation):
+    """``send()``."""
+
+    __slots__ = ("_compress", "_message", "_text")
+
+    def __init__(
+        self, connection: Connection, message: Any, text: bool | None, compress: bool | None
+    ) -> None:
+        Operation.__init__(self, connection)
+        self._message = message
+        self._text = text
+        self._compress = compress
+
+    def _step(self) -> Any:
+        if self._stage != NEW:
+            return self._resume()
+        connection = self._connection
+        message = self._message
+        protocol = connection.protocol
+        if isinstance(message, str):
+            opcode = OP_BINARY if self._text is False else OP_TEXT
+        elif isinstance(message, BytesLike):
+            opcode = OP_TEXT if self._text is True else OP_BINARY
+        else:
+            return self._delegate(connection._send_parts(message, self._text, self._compress))
+        if connection._fragmenting is not None or protocol._state is not OPEN:
+            return self._delegate(connection._send_later(opcode, message, self._compress))
+        self._stage = DONE
+        protocol.send_data(opcode, message, True, self._compress)
+        connection._send_output()
+        if connection._write_paused:
+            return self._delegate(connection._drain())
+        raise StopIteration
+
+    def _name(self) -> str:
+        return "Connection.send"
+
+
+class Messages:
+    """Iterates over messages; an asynchronous generator would cost more and need closing."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    def __anext__(self) -> Receive:
+        return Receive(self._connection, None, True)
+
+
+def _exception(
+    kind: type[BaseException] | BaseException, value: Any = None, traceback: Any = None
+) -> BaseException:
+    """Make the exception that the arguments of ``throw()`` stand for."""
+    if isinstance(kind, BaseException):
+        exc = kind
+    elif isinstance(value, BaseException):
+        exc = value
+    else:
+        exc = kind() if value is None else kind(value)
+    return exc if traceback is None else exc.with_traceback(traceback)
+
+
+Coroutine.register(Operation)
