@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, cast, overload
 
 from .._core.inbox import MessageStream
 from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN, State
@@ -197,7 +197,7 @@ class Connection(Link, asyncio.BufferedProtocol):
 
     async def _recv_within(self, decode: bool | None, timeout: float) -> Data:
         async with asyncio.timeout(timeout):
-            return await Receive(self, decode, False)
+            return cast(Data, await Receive(self, decode, False))
 
     async def recv_json(self, *, timeout: float | None = None) -> Any:
         """Receive the next message and parse it as JSON.

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import math
 import weakref
-from collections.abc import Callable
 from time import monotonic
 from typing import cast
 

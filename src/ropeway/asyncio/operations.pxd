@@ -6,6 +6,7 @@ from .._core.engine cimport Engine
 from .._core.inbox cimport Inbox
 from .dispatch cimport Waiter
 from .link cimport Link
+from .results cimport set_result
 
 
 cdef class Operation:

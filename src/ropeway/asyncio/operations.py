@@ -1,8 +1,8 @@
 """What ``recv()``, ``send()`` and iterating give to be awaited: coroutines that need no frame.
 
-An operation is a :class:`collections.abc.Coroutine` in all that asyncio and its users do with one. It
-runs when it is awaited, and an operation that need not wait never suspends. Whatever is not the
-common case, it hands over to a coroutine of the connection.
+An operation is a :class:`collections.abc.Coroutine` in all that asyncio and its users do with
+one. It runs when it is awaited, and an operation that need not wait never suspends. Whatever is not
+the common case, it hands over to a coroutine of the connection.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .._core.states import OP_BINARY, OP_TEXT, OPEN
 from ..exceptions import ConcurrencyError
 from ..typing import BytesLike
 from .dispatch import Waiter
+from .results import set_result
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -48,13 +49,18 @@ class Operation:
         return self
 
     def __next__(self) -> Any:
-        return self._step()
+        result = self._step()
+        if self._stage != DONE:
+            return result
+        if result is not None:
+            set_result(result)
+        raise StopIteration
 
     def send(self, value: Any) -> Any:
         """Go on to the next thing to wait for; StopIteration holds the result."""
         if value is not None and self._stage == NEW:
             raise TypeError("can't send non-None value to a just-started coroutine")
-        return self._step()
+        return self.__next__()
 
     def throw(self, *exc_info: Any) -> Any:
         """Raise an exception where the operation waits; cancelling a task does that."""
@@ -95,6 +101,7 @@ class Operation:
         raise RuntimeError("cannot reuse already awaited coroutine")
 
     def _step(self) -> Any:
+        """Give the next thing to wait for; or the result, once DONE."""
         raise NotImplementedError
 
     def _give_up(self) -> None:
@@ -135,7 +142,7 @@ class Receive(Operation):
             except UnicodeDecodeError as exc:
                 return self._delegate(connection._fail_decoding(exc))
             connection._after_taking()
-            raise StopIteration(message)
+            return message
         if inbox.closed:
             connection._receiving = False
             return self._delegate(
@@ -191,7 +198,7 @@ class Send(Operation):
         connection._send_output()
         if connection._write_paused:
             return self._delegate(connection._drain())
-        raise StopIteration
+        return None
 
     def _name(self) -> str:
         return "Connection.send"
