@@ -112,6 +112,8 @@ static int open_connection(struct connection *connection)
         return 0;
     key += sizeof name - 1;
     key += strspn(key, " ");
+    if (key + 24 > blank)
+        return 0;
     memcpy(text, key, 24);
     memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
     sha1_of_60(text, digest);
