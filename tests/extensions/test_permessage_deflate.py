@@ -16,13 +16,28 @@ from websockets.frames import Frame as OracleFrame
 from websockets.frames import Opcode as OracleOpcode
 
 from ropeway.exceptions import PayloadTooBig, ProtocolError
+from ropeway.extensions import permessage_deflate
+from ropeway.extensions._backends import Backend
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
 from ropeway.frames import Frame, Opcode
 from ropeway.protocol import State
 from ropeway.server import ServerProtocol
 
+from .backends import BACKENDS, installed
+
 TAIL = b"\x00\x00\xff\xff"
 CONT, TEXT, BINARY, CLOSE, PING, PONG = Opcode
+
+
+@pytest.fixture(autouse=True, params=BACKENDS)
+def using(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Run the test with each library."""
+    backend = installed(request.param)
+    monkeypatch.setattr(permessage_deflate, "backend", lambda: backend)
+    return backend
+
+
+only_zlib = pytest.mark.parametrize("using", ["zlib"], indirect=True)
 
 WORDS = b" ".join(b"%d bottles of beer on the wall" % count for count in range(99))
 
@@ -63,6 +78,7 @@ def raw(payload: bytes, bits: int = 15) -> bytes:
 # Whole frames.
 
 
+@only_zlib
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("payload", [b"", b"a", b"spam" * 100, "κόσμε".encode(), bytes(70_000)])
 @pytest.mark.parametrize("takeover", [False, True])
@@ -76,6 +92,7 @@ def test_frames_as_websockets_makes_them(opcode: Opcode, payload: bytes, takeove
         assert (frame.rsv1, frame.fin) == (True, True)
 
 
+@only_zlib
 @pytest.mark.parametrize("takeover", [False, True])
 def test_fragments_as_websockets_makes_them(takeover: bool) -> None:
     ours = make(local_no_context_takeover=takeover)
@@ -298,10 +315,10 @@ def test_what_follows_final_blocks_is_not_copied_for_each() -> None:
 
 @pytest.mark.parametrize("data", [b"\x07", b"\xff\xff", b"\x00\x01\x00\x00\x00", b"\x06garbage"])
 @pytest.mark.parametrize("apart", [False, True])
-def test_corrupt_data(data: bytes, apart: bool) -> None:
+def test_corrupt_data(using: Backend, data: bytes, apart: bool) -> None:
     with pytest.raises(ProtocolError, match="^decompression failed$") as info:
         inflate(make(), [bytes((byte,)) for byte in data] if apart else [data])
-    assert isinstance(info.value.__cause__, zlib.error)
+    assert isinstance(info.value.__cause__, using.error)
     with pytest.raises(ProtocolError, match="^decompression failed$"):
         make().decode(Frame(BINARY, data, rsv1=True))
 
@@ -345,8 +362,8 @@ def test_a_bomb_takes_no_more_memory_than_its_limit(limit: int) -> None:
     finally:
         tracemalloc.stop()
     # Two copies of the compressed data (with its tail, and what zlib did not take), and the buffer
-    # that zlib lets grow.
-    assert peak < 2 * len(frame.data) + 3 * limit + 50_000
+    # that zlib lets grow; isal's context takes 60 KiB.
+    assert peak < 2 * len(frame.data) + 3 * limit + 100_000
 
 
 def test_no_limit() -> None:

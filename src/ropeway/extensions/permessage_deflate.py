@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
 from ..exceptions import (
@@ -12,11 +11,12 @@ from ..exceptions import (
     InvalidParameterName,
     InvalidParameterValue,
     NegotiationError,
-    PayloadTooBig,
     ProtocolError,
 )
 from ..frames import CTRL_OPCODES, Frame, Opcode
 from ..typing import BytesLike, ExtensionName, ExtensionParameter
+from ._backends import DEFAULT_SETTINGS, backend
+from ._contexts import NO_LIMIT, Apart, Deflater, Inflater
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
 
 __all__ = [
@@ -29,30 +29,16 @@ __all__ = [
 
 NAME = ExtensionName("permessage-deflate")
 
-# 7.2.1: what a sync flush ends with, and what the sender removes.
-EMPTY_STORED_BLOCK = b"\x00\x00\xff\xff"
 LARGEST_WINDOW_BITS = 15
 
-# zlib copies what it leaves unread behind a final block: given all of a payload that is nothing but
-# final blocks, it would take the square of its length.
-AFTER_FINAL_BLOCK = 4096
-
-# Each final block restarts zlib, which costs as much as inflating several KiB, and can be 2 bytes
-# long. Compressors end a stream once in a message, or in each of its fragments.
-MAX_FINAL_BLOCKS = 256
-
-NO_LIMIT = -1
-
-# Window 12 and memLevel 5 hold a context in about 20 KiB where zlib's own defaults take 256 KiB,
-# and lose little on messages of a few KiB; they are what users of websockets have today.
 DEFAULT_WINDOW_BITS = 12
-DEFAULT_COMPRESS_SETTINGS = {"memLevel": 5}
 
 
 class PerMessageDeflate(Extension):
     """Compresses messages; negotiated by the factories below.
 
-    zlib's contexts are made when they are first needed: many connections never compress.
+    Contexts are made when they are first needed, since many connections never compress, and given
+    back when they are idle.
     """
 
     name = NAME
@@ -98,9 +84,12 @@ class PerMessageDeflate(Extension):
         self.threshold = threshold
         # What was asked for the next message: True, False, or None for the threshold's choice.
         self.compress: bool | None = None
-        self._inflater: Any = None
-        self._deflater: Any = None
-        self._final_blocks = 0
+        using = backend()
+        self.inflater = Inflater(using, remote_max_window_bits, remote_no_context_takeover)
+        self.deflater = Deflater(
+            using, local_max_window_bits, local_no_context_takeover, self.compress_settings
+        )
+        self._kind: Hashable = None
         # Whether the fragments that follow belong to a compressed message.
         self._inflating_message = False
         self._deflating_message = False
@@ -118,52 +107,11 @@ class PerMessageDeflate(Extension):
 
     def start_inflating(self) -> None:
         """Begin a compressed message."""
-        self._final_blocks = 0
-        if self._inflater is None or self.remote_no_context_takeover:
-            self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
+        self.inflater.start()
 
     def inflate(self, piece: BytesLike, room: int, last: bool) -> bytes:
-        """Inflate the next piece of a message, never beyond ``room`` bytes and one.
-
-        Args:
-            piece: compressed bytes, at any cut.
-            room: most bytes that may come out; -1 for no limit.
-            last: the message ends with this piece.
-
-        Raises:
-            PayloadTooBig: when more than ``room`` bytes come out.
-            ProtocolError: when the bytes aren't deflate data, or have more than 256 final blocks
-                in one message.
-
-        """
-        # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
-        data = bytes(piece) + EMPTY_STORED_BLOCK if last else piece
-        inflated = []
-        start, stop, space = 0, len(data), room
-        while True:
-            try:
-                # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
-                output = self._inflater.decompress(
-                    data[start:stop], 0 if room == NO_LIMIT else space + 1
-                )
-            except zlib.error as exc:
-                raise ProtocolError("decompression failed") from exc
-            if room != NO_LIMIT and len(output) > space:
-                raise PayloadTooBig(None, room)
-            inflated.append(output)
-            space -= len(output)
-            start = stop
-            if self._inflater.eof:
-                # 7.2.3.4 allows a block with BFINAL set, which ends zlib's stream but not the
-                # message. A compressor that ends a stream starts the next with an empty window.
-                start -= len(self._inflater.unused_data)
-                self._restart()
-            if start == len(data):
-                break
-            stop = min(start + AFTER_FINAL_BLOCK, len(data))
-        if last and self.remote_no_context_takeover:
-            self._inflater = None
-        return inflated[0] if len(inflated) == 1 else b"".join(inflated)
+        """Inflate the next piece of a message; see ``Inflater.inflate``."""
+        return self.inflater.inflate(piece, room, last)
 
     def is_worthwhile(self, payload: str | BytesLike) -> bool:
         """Tell whether a message has as many bytes as ``threshold``."""
@@ -171,34 +119,41 @@ class PerMessageDeflate(Extension):
             return True
         return isinstance(payload, str) and len(payload.encode()) >= self.threshold
 
-    def _restart(self) -> None:
-        """Go on after a final block, up to a limit."""
-        self._final_blocks += 1
-        if self._final_blocks > MAX_FINAL_BLOCKS:
-            raise ProtocolError(f"compressed message has more than {MAX_FINAL_BLOCKS} final blocks")
-        self._inflater = zlib.decompressobj(wbits=-self.remote_max_window_bits)
-
     def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
-        """Compress a fragment of a message.
+        """Compress a fragment of a message; see ``Deflater.deflate``."""
+        return self.deflater.deflate(payload, first, last)
 
-        Args:
-            payload: application bytes.
-            first: the message starts with this fragment.
-            last: the message ends with this fragment.
+    def rest(self) -> bool:
+        """Give back the memory of what wasn't used since the last call.
+
+        Returns:
+            Whether there is more to give back, by another call.
 
         """
-        if self._deflater is None or (first and self.local_no_context_takeover):
-            self._deflater = zlib.compressobj(
-                wbits=-self.local_max_window_bits, **self.compress_settings
-            )
-        deflated: bytes = self._deflater.compress(payload)
-        deflated += self._deflater.flush(zlib.Z_SYNC_FLUSH)
-        if not last:
-            return deflated
-        if self.local_no_context_takeover:
-            self._deflater = None
-        # 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end".
-        return deflated[:-4]
+        inflating = self.inflater.rest()
+        return self.deflater.rest() or inflating
+
+    # As one of many: a message that is compressed once for all of them.
+
+    @property
+    def alike(self) -> Hashable:
+        """What is equal for two connections that ``apart()`` compresses a message alike for."""
+        if self._kind is None:
+            settings = tuple(sorted(self.compress_settings.items()))
+            takeover = not self.local_no_context_takeover
+            self._kind = self.threshold, self.local_max_window_bits, takeover, settings
+        return self._kind, self.deflater.window
+
+    def apart(self, payload: BytesLike) -> Apart:
+        """Compress a whole message for all connections that are ``alike``.
+
+        On each to which it is sent, call ``sent()``. No message must be going out in fragments.
+        """
+        return self.deflater.apart(payload)
+
+    def sent(self, apart: Apart) -> None:
+        """Note that a message was sent that ``apart()`` compressed."""
+        self.deflater.sent(apart)
 
     # As whole frames: the interface that all extensions share.
 
@@ -315,13 +270,15 @@ class ClientPerMessageDeflateFactory(ClientExtensionFactory):
             threshold: messages of fewer bytes than this are sent uncompressed.
 
         Raises:
-            ValueError: when a value is out of range.
+            ImportError: when ROPEWAY_DEFLATE names a library that isn't installed.
+            ValueError: when a value is out of range, or ROPEWAY_DEFLATE has an unknown one.
 
         """
         _check_window_bits("server_max_window_bits", server_max_window_bits, 8)
         if client_max_window_bits is not True:
             _check_window_bits("client_max_window_bits", client_max_window_bits, 9)
         _check_settings(compress_settings, "client_max_window_bits")
+        backend()  # so that one that can't be had is reported now
         self.server_no_context_takeover = server_no_context_takeover
         self.client_no_context_takeover = client_no_context_takeover
         self.server_max_window_bits = server_max_window_bits
@@ -410,12 +367,15 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
             threshold: messages of fewer bytes than this are sent uncompressed.
 
         Raises:
-            ValueError: when a value is out of range, or required but not configured.
+            ImportError: when ROPEWAY_DEFLATE names a library that isn't installed.
+            ValueError: when a value is out of range, or required but not configured, or
+                ROPEWAY_DEFLATE has an unknown one.
 
         """
         _check_window_bits("server_max_window_bits", server_max_window_bits, 9)
         _check_window_bits("client_max_window_bits", client_max_window_bits, 8)
         _check_settings(compress_settings, "server_max_window_bits")
+        backend()  # so that one that can't be had is reported now
         if require_client_max_window_bits and client_max_window_bits is None:
             raise ValueError(
                 "require_client_max_window_bits is enabled, "
@@ -490,7 +450,7 @@ def enable_client_permessage_deflate(
     if not any(factory.name == NAME for factory in factories):
         factories.append(
             ClientPerMessageDeflateFactory(
-                compress_settings=dict(DEFAULT_COMPRESS_SETTINGS), threshold=threshold
+                compress_settings=dict(DEFAULT_SETTINGS), threshold=threshold
             )
         )
     return factories
@@ -513,7 +473,7 @@ def enable_server_permessage_deflate(
             ServerPerMessageDeflateFactory(
                 server_max_window_bits=DEFAULT_WINDOW_BITS,
                 client_max_window_bits=DEFAULT_WINDOW_BITS,
-                compress_settings=dict(DEFAULT_COMPRESS_SETTINGS),
+                compress_settings=dict(DEFAULT_SETTINGS),
                 threshold=threshold,
             )
         )

@@ -1,0 +1,55 @@
+# Types for _contexts.py.
+
+import cython
+
+
+cdef class Inflater:
+    cdef object backend
+    cdef object error
+    cdef int bits
+    cdef bint no_takeover
+    cdef object context
+    cdef long long inflated
+    cdef int final_blocks
+    cdef bint in_message
+    cdef bint used
+    cdef bytes window
+    cdef bint packed
+
+    cpdef start(self)
+
+    @cython.locals(data="bytes", output="bytes")
+    cpdef bytes inflate(self, piece, long long room, bint last)
+
+    @cython.locals(output="bytes")
+    cdef bytes _decompress(self, bytes data, long long space, long long room)
+
+    @cython.locals(data="bytes", space="long long", start="Py_ssize_t", stop="Py_ssize_t")
+    cdef bytes _inflate_rest(self, bytes output, long long room)
+
+    cdef _restart(self)
+    cdef _make(self)
+
+    @cython.locals(size="long long")
+    cpdef bint rest(self) except -1
+
+
+cdef class Deflater:
+    cdef object backend
+    cdef int bits
+    cdef bint no_takeover
+    cdef object settings
+    cdef long long large
+    cdef object context
+    cdef readonly object window
+    cdef bint used
+
+    @cython.locals(deflated="bytes")
+    cpdef bytes deflate(self, payload, bint first, bint last)
+
+    @cython.locals(deflated="bytes", content="bytes", recent="bytes", size="Py_ssize_t")
+    cpdef apart(self, payload)
+
+    cpdef sent(self, apart)
+    cdef bytes _content(self)
+    cpdef bint rest(self) except -1

@@ -1,0 +1,295 @@
+"""The two windows of a connection (RFC 7692 section 7.2): bytes of messages in, bytes out.
+
+Knows streams of messages and their memory, neither frames nor what was negotiated how.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from typing import Any
+
+from ..exceptions import PayloadTooBig, ProtocolError
+from ..typing import BytesLike
+from ._backends import Backend, deflater
+
+# 7.2.1: what a sync flush ends with, and what the sender removes.
+EMPTY_STORED_BLOCK = b"\x00\x00\xff\xff"
+
+# zlib copies what it leaves unread behind a final block: given all of a payload that is nothing but
+# final blocks, it would take the square of its length.
+AFTER_FINAL_BLOCK = 4096
+
+# Each final block restarts zlib, which costs as much as inflating several KiB, and can be 2 bytes
+# long. Compressors end a stream once in a message, or in each of its fragments.
+MAX_FINAL_BLOCKS = 256
+
+NO_LIMIT = -1
+
+# The longest match that deflate knows (RFC 1951 section 3.2.5).
+LONGEST_MATCH = 258
+
+# A smaller window isn't worth the 20 us that it takes to compress it.
+PACKED_FROM = 512
+
+
+class Inflater:
+    """Decompresses what the peer sends.
+
+    Invariants: without ``context``, what the peer may refer to is in ``window``, compressed if
+    ``packed``; ``inflated`` bytes came out of ``context``, its dictionary included, unless
+    something emptied the window since.
+    """
+
+    def __init__(self, backend: Backend, bits: int, no_takeover: bool) -> None:
+        self.backend = backend
+        self.error = backend.error
+        self.bits = bits
+        self.no_takeover = no_takeover
+        self.context: Any = None
+        self.inflated = 0
+        self.final_blocks = 0
+        self.in_message = False
+        self.used = False
+        self.window = b""
+        self.packed = False
+
+    def start(self) -> None:
+        """Begin a message."""
+        self.final_blocks = 0
+        self.in_message = True
+        self.used = True
+        if self.context is None or self.no_takeover:
+            self._make()
+
+    def inflate(self, piece: BytesLike, room: int, last: bool) -> bytes:
+        """Inflate the next piece of a message, never beyond ``room`` bytes and one.
+
+        Args:
+            piece: compressed bytes, at any cut.
+            room: most bytes that may come out; -1 for no limit.
+            last: the message ends with this piece.
+
+        Raises:
+            PayloadTooBig: when more than ``room`` bytes come out.
+            ProtocolError: when the bytes aren't deflate data, or have more than 256 final blocks
+                in one message.
+
+        """
+        data = bytes(piece)
+        if last:
+            # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
+            data += EMPTY_STORED_BLOCK
+        output = self._decompress(data, room, room)
+        if self.context.eof:
+            output = self._inflate_rest(output, room)
+        if last:
+            self.in_message = False
+            if self.no_takeover:
+                self.context = None
+        return output
+
+    def _decompress(self, data: bytes, space: int, room: int) -> bytes:
+        try:
+            # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
+            output: bytes = self.context.decompress(data, 0 if room == NO_LIMIT else space + 1)
+        except self.error as exc:
+            raise ProtocolError("decompression failed") from exc
+        if room != NO_LIMIT and len(output) > space:
+            raise PayloadTooBig(None, room)
+        self.inflated += len(output)
+        return output
+
+    def _inflate_rest(self, output: bytes, room: int) -> bytes:
+        """Go on behind final blocks.
+
+        7.2.3.4 allows a block with BFINAL set, which ends zlib's stream but not the message. A
+        compressor that ends a stream starts the next with an empty window.
+        """
+        inflated = [output]
+        space = room - len(output)
+        data: bytes = self.context.unused_data
+        self._restart()
+        start = 0
+        while start < len(data):
+            stop = min(start + AFTER_FINAL_BLOCK, len(data))
+            output = self._decompress(data[start:stop], space, room)
+            inflated.append(output)
+            space -= len(output)
+            start = stop
+            if self.context.eof:
+                start -= len(self.context.unused_data)
+                self._restart()
+        return b"".join(inflated)
+
+    def _restart(self) -> None:
+        self.final_blocks += 1
+        if self.final_blocks > MAX_FINAL_BLOCKS:
+            raise ProtocolError(f"compressed message has more than {MAX_FINAL_BLOCKS} final blocks")
+        self._make()
+
+    def _make(self) -> None:
+        """Make the context, with the window that it had when it was given back."""
+        window = zlib.decompress(self.window) if self.packed else self.window
+        self.window = b""
+        self.packed = False
+        self.context = self.backend.inflater(self.bits, window)
+        self.inflated = len(window)
+
+    def rest(self) -> bool:
+        """Give the context back, keeping its window, if it wasn't used since the last call.
+
+        Returns:
+            Whether there still is a context.
+
+        """
+        if self.context is None:
+            return False
+        if self.used or self.in_message:
+            self.used = False
+            return True
+        # No API gives the window out, but a block that refers to all of it makes zlib repeat it.
+        size = min(self.inflated, 1 << self.bits)
+        if size:
+            window: bytes = self.context.decompress(whole_window(size), size)
+            self.packed = size >= PACKED_FROM
+            self.window = zlib.compress(window, 1) if self.packed else window
+        self.context = None
+        return False
+
+
+@functools.lru_cache(maxsize=16)
+def whole_window(size: int) -> bytes:
+    """Write a deflate block whose first ``size`` bytes are the last ``size`` of the window.
+
+    It consists of matches of the longest length at this distance, in the fixed code of RFC 1951
+    section 3.2.6, in which the first bit of a Huffman code is the lowest.
+    """
+    # 3.2.5: a distance's code has its two highest bits, and the rest follows as extra bits.
+    extra = max((size - 1).bit_length() - 2, 0)
+    distance_code = (size - 1) if size <= 4 else 2 * extra + ((size - 1) >> extra)
+    match = 0b10100011  # 11000101, the code of length 258, reversed
+    width = 8
+    match |= int(f"{distance_code:05b}"[::-1], 2) << width
+    width += 5
+    match |= ((size - 1) & ((1 << extra) - 1)) << width
+    width += extra
+    count = -(-size // LONGEST_MATCH)
+    # A number that has a 1 where each match begins, times the match.
+    matches = ((1 << width * count) - 1) // ((1 << width) - 1) * match
+    # BFINAL 0, BTYPE 01; the bytes of zeros behind let zlib look ahead.
+    return (matches << 3 | 0b010).to_bytes((3 + width * count) // 8 + 4, "little")
+
+
+class Window:
+    """What was sent last, as the peer's window has it; connections may share one.
+
+    It is equal to itself only.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+
+class Apart:
+    """A message that was compressed apart from any connection's context.
+
+    Attributes:
+        deflated: payload to send, with RSV1.
+        window: what the peer's window ends with once the message was sent, if that is of use.
+
+    """
+
+    def __init__(self, deflated: bytes, window: Window | None) -> None:
+        self.deflated = deflated
+        self.window = window
+
+
+class Deflater:
+    """Compresses what we send.
+
+    A sender may start afresh with any message: it refers only to what it chose to remember. So the
+    context can be given back at any time, and a message can be compressed elsewhere.
+
+    Invariants: at most one of ``context`` and ``window`` is set.
+    """
+
+    def __init__(
+        self, backend: Backend, bits: int, no_takeover: bool, settings: dict[Any, Any]
+    ) -> None:
+        self.backend = backend
+        self.bits = bits
+        self.no_takeover = no_takeover
+        self.settings = settings
+        # No message is longer than that of the longest frame.
+        self.large = 1 << 62
+        if backend.large is not None and backend.speeds_up(settings):
+            self.large = backend.large
+        self.context: Any = None
+        self.window: Window | None = None
+        self.used = False
+
+    def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
+        """Compress a fragment of a message.
+
+        Args:
+            payload: application bytes.
+            first: the message starts with this fragment.
+            last: the message ends with this fragment.
+
+        """
+        self.used = True
+        if first and last and len(payload) >= self.large:
+            apart = self.apart(payload)
+            self.sent(apart)
+            return apart.deflated
+        if self.context is None or (first and self.no_takeover):
+            self.context = deflater(zlib, self.bits, self.settings, self._content())
+            self.window = None
+        deflated: bytes = self.context.compress(payload)
+        deflated += self.context.flush(zlib.Z_SYNC_FLUSH)
+        if not last:
+            return deflated
+        if self.no_takeover:
+            self.context = None
+        # 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end".
+        return deflated[:-4]
+
+    def apart(self, payload: BytesLike) -> Apart:
+        """Compress a whole message without the context, for one connection or for many."""
+        content = self._content()
+        if len(payload) >= self.large:
+            context = self.backend.deflater_for_large(self.bits, content)
+        else:
+            context = deflater(zlib, self.bits, self.settings, content)
+        deflated: bytes = context.compress(payload)
+        deflated += context.flush(zlib.Z_SYNC_FLUSH)
+        window = None
+        if not self.no_takeover:
+            size = 1 << self.bits
+            recent = bytes(payload[-size:])
+            window = Window((content + recent)[-size:])
+        return Apart(deflated[:-4], window)
+
+    def sent(self, apart: Apart) -> None:
+        """Note that the next message was compressed apart: the peer's window has moved on."""
+        self.used = True
+        self.context = None
+        self.window = None if self.no_takeover else apart.window
+
+    def _content(self) -> bytes:
+        return b"" if self.window is None else self.window.content
+
+    def rest(self) -> bool:
+        """Give the context back, if it wasn't used since the last call.
+
+        Returns:
+            Whether there still is one.
+
+        """
+        if self.used:
+            self.used = False
+            return self.context is not None or self.window is not None
+        self.context = None
+        self.window = None
+        return False
