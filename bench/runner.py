@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from .contenders import CONTENDERS, NO_LOOP, THREADS, Contender, installed
 from .machine import describe
 from .processes import cores
 from .scenarios import Scenario, Timing, all_scenarios
-from .tools import program
+from .tools import ROOT, program
 
 QUICK = Timing(seconds=0.3, warm_up=0.1)
 FULL = Timing(seconds=0.7, warm_up=0.2)
@@ -102,6 +104,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
     """Run a plan, write its records to a file, and return all that the file holds."""
     for name in ("load", "server", "swarm", "flood"):
         program(name)
+    check_builds(plan)
     header = {**describe(), "full": plan.full, "rounds": plan.rounds}
     began = time.monotonic()
     records: list[dict[str, Any]] = []
@@ -115,6 +118,26 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
         data["elapsed_s"] = round(time.monotonic() - began, 1)
         out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return data
+
+
+def check_builds(plan: Plan) -> None:
+    """Import ropeway as its contenders will: an old build is noticed now, not after hours.
+
+    Raises:
+        RuntimeError: if a build that takes part cannot be imported.
+    """
+    for contender in plan.contenders:
+        if contender.module == "ropeway":
+            process = subprocess.run(
+                [sys.executable, "-c", "import ropeway; ropeway.serve"],
+                env={**os.environ, **contender.environment},
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if process.returncode:
+                raise RuntimeError(f"{contender.name} cannot be imported:\n{process.stderr}")
 
 
 def measure(plan: Plan) -> Iterator[dict[str, Any]]:

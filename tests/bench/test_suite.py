@@ -149,6 +149,14 @@ def test_what_was_measured_before_an_interruption_is_written(tmp_path: Path) -> 
     assert [record["metrics"] for record in records] == [{"cpu_us": 1.0}]
 
 
+def test_a_build_that_cannot_run_is_noticed_before_anything_is_measured(tmp_path: Path) -> None:
+    broken = Contender("broken", "ropeway", environment={"ROPEWAY_PURE": "neither"})
+    plan = replace(Plan.choose(contenders=[OWN]), contenders=[broken])
+    with pytest.raises(RuntimeError, match="broken cannot be imported"):
+        run(plan, tmp_path / "results.json")
+    assert not (tmp_path / "results.json").exists()
+
+
 @pytest.mark.parametrize("kind", ["short", "binary", "ascii", "mixed"])
 def test_payloads_have_their_size(kind: str) -> None:
     data = payloads.payload_file(kind, 1000, 3).read_bytes()
