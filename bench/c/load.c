@@ -28,6 +28,8 @@
 #define SILENCE_MS 20000
 #define RECEIVE_SIZE (256 * 1024)
 #define MAX_EVENTS 1024
+#define LEAST_SHARE 0.2
+#define PATIENCE 5
 
 static const char REQUEST[] =
     "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -81,7 +83,7 @@ struct moment {
 static struct moment start, stop;
 static uint64_t messages, bytes;
 static enum { WARMING_UP, MEASURING, OVER } phase;
-static double phase_began;
+static double phase_began, phase_began_cpu;
 
 static double now(void)
 {
@@ -108,14 +110,19 @@ static void divide_cpu(struct moment *moment)
     moment->system = (double)system / sysconf(_SC_CLK_TCK);
 }
 
-static struct moment take_moment(void)
+static double cpu_time(void)
 {
-    struct moment moment;
     struct timespec time;
     clockid_t clock;
     if (clock_getcpuclockid(option.pid, &clock) || clock_gettime(clock, &time))
         die("no CPU clock of process %d", (int)option.pid);
-    moment.cpu = time.tv_sec + time.tv_nsec * 1e-9;
+    return time.tv_sec + time.tv_nsec * 1e-9;
+}
+
+static struct moment take_moment(void)
+{
+    struct moment moment;
+    moment.cpu = cpu_time();
     divide_cpu(&moment);
     moment.now = now();
     return moment;
@@ -153,21 +160,33 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void begin_phase(int next, double time, double cpu)
+{
+    phase = next;
+    phase_began = time;
+    phase_began_cpu = cpu;
+}
+
+/* On a busy machine a process may run for a small part of a second: then the phase is prolonged. */
+static int phase_is_over(double time, double seconds)
+{
+    double passed = time - phase_began;
+    return passed >= seconds && (passed >= seconds * PATIENCE ||
+                                 cpu_time() - phase_began_cpu >= seconds * LEAST_SHARE);
+}
+
 /* Count what was completed right now, and see whether the phase is over. */
 static void completed(uint64_t count, double latency)
 {
     double time = now();
-    if (phase == WARMING_UP) {
-        if (time - phase_began >= option.warm_up) {
-            phase = MEASURING;
-            start = take_moment();
-            phase_began = start.now;
-        }
+    if (phase == WARMING_UP && phase_is_over(time, option.warm_up)) {
+        start = take_moment();
+        begin_phase(MEASURING, start.now, start.cpu);
     } else if (phase == MEASURING) {
         messages += count;
         if (latency >= 0)
             keep_latency(latency);
-        if (time - phase_began >= option.seconds) {
+        if (phase_is_over(time, option.seconds)) {
             stop = take_moment();
             phase = OVER;
         }
@@ -371,7 +390,7 @@ static void run_echo(void)
     struct epoll_event events[MAX_EVENTS];
     make_frames();
     struct connection *all = open_connections();
-    phase_began = now();
+    begin_phase(WARMING_UP, now(), cpu_time());
     for (int i = 0; i < option.connections; i++)
         begin_exchange(&all[i]);
     open_count = option.connections;
@@ -434,7 +453,7 @@ static void run_handshakes(void)
 {
     struct epoll_event events[MAX_EVENTS];
     struct connection *all = allocate(option.connections * sizeof *all);
-    phase_began = now();
+    begin_phase(WARMING_UP, now(), cpu_time());
     for (int i = 0; i < option.connections; i++)
         begin_handshake(&all[i]);
     while (phase != OVER) {
@@ -477,7 +496,7 @@ static void run_read(void)
     open_connections();
     puts("ready");
     fflush(stdout);
-    phase_began = now();
+    begin_phase(WARMING_UP, now(), cpu_time());
     while (phase != OVER) {
         int count = wait_for_events(events);
         for (int i = 0; i < count && phase != OVER; i++) {

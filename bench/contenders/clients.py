@@ -9,12 +9,14 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 OPENING_TIMEOUT = 20
+LEAST_SHARE = 0.2
+PATIENCE = 5
 TEXT, BINARY = 1, 2
 
 
@@ -105,6 +107,17 @@ class Moment:
         return cls(job.total(), time.perf_counter(), cpu, usage.ru_utime, usage.ru_stime)
 
 
+def phase(seconds: float) -> Iterator[float]:
+    """Yield the pauses of a phase: more than one if the process got little CPU time, as load.c."""
+    began, began_cpu = time.perf_counter(), time.process_time()
+    yield seconds
+    while (
+        time.process_time() - began_cpu < seconds * LEAST_SHARE
+        and time.perf_counter() - began < seconds * PATIENCE
+    ):
+        yield seconds / 4
+
+
 async def measure(function: Callable[[str, Job], Coroutine[Any, Any, None]], job: Job) -> None:
     """Run the coroutine function once for each connection, and end the process."""
     clients = [asyncio.ensure_future(function(job.url, job)) for _ in range(job.connections)]
@@ -114,9 +127,11 @@ async def measure(function: Callable[[str, Job], Coroutine[Any, Any, None]], job
     )
     check(clients)
     assert opening.done(), "the connections could not be opened"
-    await asyncio.sleep(job.warm_up)
+    for pause in phase(job.warm_up):
+        await asyncio.sleep(pause)
     start = Moment.take(job)
-    await asyncio.sleep(job.seconds)
+    for pause in phase(job.seconds):
+        await asyncio.sleep(pause)
     stop = Moment.take(job)
     check(clients)
     finish(start, stop)
@@ -138,9 +153,11 @@ def measure_threads(function: Callable[[str, Job], None], job: Job) -> None:
     for thread in threads:
         thread.start()
     job.begin_thread()
-    time.sleep(job.warm_up)
+    for pause in phase(job.warm_up):
+        time.sleep(pause)
     start = Moment.take(job)
-    time.sleep(job.seconds)
+    for pause in phase(job.seconds):
+        time.sleep(pause)
     stop = Moment.take(job)
     assert all(thread.is_alive() for thread in threads), "a client ended before its time"
     finish(start, stop)
