@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
     run.add_argument("--out", type=Path, default=Path("build/bench/results.json"))
     show = actions.add_parser("report", help="print the tables of a file, in Markdown")
     show.add_argument("file", type=Path)
+    pictures = actions.add_parser("plots", help="draw the pictures of a file, as SVG")
+    pictures.add_argument("file", type=Path)
+    pictures.add_argument("--out", type=Path, default=Path("docs/performance"), metavar="FOLDER")
     actions.add_parser("list", help="list scenarios and contenders")
     options = parser.parse_args(arguments)
     if options.action == "run":
@@ -41,6 +44,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"written to {options.out}", file=sys.stderr)
     elif options.action == "report":
         print(report.markdown(report.load(options.file)))
+    elif options.action == "plots":
+        from . import plots
+
+        options.out.mkdir(parents=True, exist_ok=True)
+        for path in plots.draw(report.load(options.file), options.out):
+            print(path)
     else:
         print(runner.listing())
 
