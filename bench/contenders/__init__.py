@@ -7,6 +7,7 @@ Whatever a contender imports, it imports when it is chosen: the others need not 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -45,6 +46,8 @@ class Contender:
     environment: dict[str, str] = field(default_factory=dict)
     warm_up: float = 0
     """Seconds that it needs at least before it is at its speed."""
+    needs: str | None = None
+    """A package that is optional for it, without which it does not take part."""
 
     def server_command(self, loop: str, fd: int, arguments: Sequence[str] = ()) -> list[str]:
         """Return the command that serves on an inherited listening socket."""
@@ -68,11 +71,26 @@ class Contender:
         return [*host, "--loop", loop, *arguments]
 
 
+def with_backend(name: str, package: str | None, *, quick: bool = True) -> Contender:
+    """Return ropeway with a library that compresses, for the scenario that compares them."""
+    return Contender(
+        f"ropeway ({name})",
+        "ropeway",
+        quick=quick,
+        only=("12-*",),
+        environment={"ROPEWAY_PURE": "0", "ROPEWAY_DEFLATE": name},
+        needs=package,
+    )
+
+
 CONTENDERS = {
     contender.name: contender
     for contender in (
         Contender("ropeway", "ropeway", environment={"ROPEWAY_PURE": "0"}),
         Contender("ropeway (pure)", "ropeway", quick=False, environment={"ROPEWAY_PURE": "1"}),
+        with_backend("zlib", None),
+        with_backend("zlib-ng", "zlib_ng"),
+        with_backend("isal", "isal", quick=False),
         Contender("picows", "picows"),
         Contender(
             "picows (str)",
@@ -104,7 +122,7 @@ CONTENDERS = {
 
 
 def installed(contender: Contender) -> bool:
-    """Tell whether a contender can run here; all that is pinned can, only node may be missing."""
+    """Tell whether a contender can run here; node may be missing, or what compresses fast."""
     if contender.module != NODE:
-        return True
+        return contender.needs is None or importlib.util.find_spec(contender.needs) is not None
     return shutil.which("node") is not None and Path(NODE_PATH, "ws").exists()
