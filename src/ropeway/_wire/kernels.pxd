@@ -7,6 +7,13 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
 
+
+cdef extern from "utf8.h" nogil:
+    ctypedef struct ropeway_survey:
+        size_t characters
+        uint8_t top
+
+
 cpdef bytes payload_bytes(object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
 cpdef str payload_text(object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
 cpdef bytes utf8_rest(bytes pending, object piece)
@@ -25,6 +32,8 @@ cdef class PayloadBuffer:
     cdef bint as_str
     cdef bint is_str
     cdef uint8_t seen
+    cdef ropeway_survey survey  # of the first `surveyed` bytes
+    cdef Py_ssize_t surveyed
 
     cpdef put(self, object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
     cpdef object room(self)

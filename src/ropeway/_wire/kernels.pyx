@@ -23,6 +23,8 @@ cdef extern from "Python.h":
     int PyUnicode_Resize(PyObject **text, Py_ssize_t size) except -1
     str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     void *PyUnicode_DATA(object text)
+    int PyUnicode_KIND(object text)
+    bint PyUnicode_IS_COMPACT(object text)
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     bytes PyUnicode_AsUTF8String(object text)
@@ -32,11 +34,28 @@ cdef extern from "kernels.h" nogil:
     uint8_t ropeway_mask_copy(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
     uint8_t ropeway_seen(const uint8_t *src, size_t n)
     uint32_t ropeway_rotate_key(uint32_t key, size_t consumed)
-    size_t ropeway_utf8_scan(const uint8_t *text, size_t n, int *truncated)
     size_t ropeway_write_header(
         uint8_t *dst, uint8_t first, uint64_t length, int masked, uint32_t key
     )
     size_t ropeway_header_size(uint64_t length, int masked)
+
+
+cdef extern from "utf8.h" nogil:
+    void ropeway_utf8_prepare()
+    bint ropeway_utf8_is_fast()
+    int ropeway_width(const ropeway_survey *survey)
+    size_t ropeway_utf8_survey(
+        const uint8_t *text, size_t n, int *truncated, ropeway_survey *survey
+    )
+    void ropeway_utf8_widen(void *str, int width, const uint8_t *text, size_t n)
+    size_t ropeway_utf8_size(const void *str, int width, size_t n, int *surrogates)
+    void ropeway_utf8_write(uint8_t *dst, const void *str, int width, size_t n)
+
+
+ropeway_utf8_prepare()
+
+# A shorter text is decoded before the faster way has begun.
+cdef Py_ssize_t LONG_TEXT = 96
 
 
 cdef inline const uint8_t *_readable(object data) noexcept:
@@ -62,16 +81,35 @@ cpdef str payload_text(object data, Py_ssize_t start, Py_ssize_t end, uint32_t k
         seen = ropeway_mask_copy(characters, _readable(data) + start, end - start, key)
     if seen < 0x80:
         return text
-    # CPython's decoder finds the error and words it; an invalid "ASCII" str must never escape.
-    return PyUnicode_DecodeUTF8(<char *>characters, end - start, NULL)
+    # An invalid "ASCII" str must never escape.
+    return _decoded(characters, end - start)
+
+
+cdef str _decoded(const uint8_t *text, Py_ssize_t size):
+    cdef ropeway_survey survey = ropeway_survey(0, 0)
+    cdef int truncated = 0
+    if size >= LONG_TEXT and ropeway_utf8_is_fast():
+        if ropeway_utf8_survey(text, size, &truncated, &survey) == <size_t>size:
+            return _widened(text, size, &survey)
+    # CPython's decoder finds the error and words it.
+    return PyUnicode_DecodeUTF8(<const char *>text, size, NULL)
+
+
+cdef str _widened(const uint8_t *text, Py_ssize_t size, const ropeway_survey *survey):
+    cdef int width = ropeway_width(survey)
+    cdef Py_UCS4 largest = 0xFF if width == 1 else 0xFFFF if width == 2 else 0x10FFFF
+    cdef str result = PyUnicode_New(survey.characters, largest)
+    ropeway_utf8_widen(PyUnicode_DATA(result), width, text, size)
+    return result
 
 
 cpdef bytes utf8_rest(bytes pending, object piece):
     cdef bytes text = pending + piece if pending else bytes(piece)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+    cdef ropeway_survey survey = ropeway_survey(0, 0)
     cdef int truncated = 0
-    cdef size_t valid = ropeway_utf8_scan(
-        <const uint8_t *>PyBytes_AS_STRING(text), size, &truncated
+    cdef size_t valid = ropeway_utf8_survey(
+        <const uint8_t *>PyBytes_AS_STRING(text), size, &truncated, &survey
     )
     if valid == <size_t>size:
         return b""
@@ -82,37 +120,58 @@ cpdef bytes utf8_rest(bytes pending, object piece):
 
 cpdef bytes frame_bytes(int first, object payload, bint masked, uint32_t key):
     cdef Py_buffer view
-    cdef const uint8_t *source
-    cdef Py_ssize_t size
-    cdef bint viewed = False
     cdef bytes frame
-    cdef uint8_t *target
     if isinstance(payload, str):
         if PyUnicode_IS_COMPACT_ASCII(payload):
-            source = <const uint8_t *>PyUnicode_DATA(payload)
-            size = PyUnicode_GET_LENGTH(payload)
-        else:
-            payload = PyUnicode_AsUTF8String(payload)
-            source = <const uint8_t *>PyBytes_AS_STRING(payload)
-            size = PyBytes_GET_SIZE(payload)
-    elif isinstance(payload, bytes):
-        source = <const uint8_t *>PyBytes_AS_STRING(payload)
-        size = PyBytes_GET_SIZE(payload)
-    else:
-        PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
-        source = <const uint8_t *>view.buf
-        size = view.len
-        viewed = True
-    try:
-        frame = PyBytes_FromStringAndSize(
-            NULL, size + <Py_ssize_t>ropeway_header_size(size, masked)
+            return _frame(
+                first, <const uint8_t *>PyUnicode_DATA(payload), PyUnicode_GET_LENGTH(payload),
+                masked, key,
+            )
+        if PyUnicode_IS_COMPACT(payload):
+            return _frame_of_wide(first, payload, masked, key)
+        payload = PyUnicode_AsUTF8String(payload)
+    if isinstance(payload, bytes):
+        return _frame(
+            first, <const uint8_t *>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload),
+            masked, key,
         )
-        target = <uint8_t *>PyBytes_AS_STRING(frame)
-        target += ropeway_write_header(target, <uint8_t>first, size, masked, key)
-        ropeway_mask_copy(target, source, size, key if masked else 0)
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    try:
+        frame = _frame(first, <const uint8_t *>view.buf, view.len, masked, key)
     finally:
-        if viewed:
-            PyBuffer_Release(&view)
+        PyBuffer_Release(&view)
+    return frame
+
+
+cdef bytes _frame(int first, const uint8_t *source, Py_ssize_t size, bint masked, uint32_t key):
+    cdef uint8_t *target
+    cdef bytes frame = _begun(first, size, masked, key, &target)
+    ropeway_mask_copy(target, source, size, key if masked else 0)
+    return frame
+
+
+cdef bytes _frame_of_wide(int first, object text, bint masked, uint32_t key):
+    # Into the frame at once: a str encoded by CPython is copied twice more, or kept in the str.
+    cdef Py_ssize_t characters = PyUnicode_GET_LENGTH(text)
+    cdef int width = PyUnicode_KIND(text)
+    cdef int surrogates = 0
+    cdef uint8_t *target
+    cdef Py_ssize_t size = ropeway_utf8_size(PyUnicode_DATA(text), width, characters, &surrogates)
+    if surrogates:
+        PyUnicode_AsUTF8String(text)  # raises
+    cdef bytes frame = _begun(first, size, masked, key, &target)
+    ropeway_utf8_write(target, PyUnicode_DATA(text), width, characters)
+    if masked:
+        ropeway_mask_copy(target, target, size, key)
+    return frame
+
+
+cdef bytes _begun(int first, Py_ssize_t size, bint masked, uint32_t key, uint8_t **payload):
+    cdef bytes frame = PyBytes_FromStringAndSize(
+        NULL, size + <Py_ssize_t>ropeway_header_size(size, masked)
+    )
+    payload[0] = <uint8_t *>PyBytes_AS_STRING(frame)
+    payload[0] += ropeway_write_header(payload[0], <uint8_t>first, size, masked, key)
     return frame
 
 
@@ -169,6 +228,8 @@ cdef class PayloadBuffer:
         cdef bint is_ascii = self.seen < 0x80
         self.seen = 0
         if before == 0 and is_ascii:
+            self.surveyed += size
+            self.survey.characters += size
             return b""
         cdef const uint8_t *start = self.memory + self.filled - size
         if before > self.filled - size:
@@ -177,7 +238,8 @@ cdef class PayloadBuffer:
         start -= before
         size += before
         cdef int truncated = 0
-        cdef size_t valid = ropeway_utf8_scan(start, size, &truncated)
+        cdef size_t valid = ropeway_utf8_survey(start, size, &truncated, &self.survey)
+        self.surveyed += valid
         if valid == <size_t>size:
             return b""
         if not truncated:
@@ -186,15 +248,19 @@ cdef class PayloadBuffer:
 
     cpdef object take(self):
         cdef object payload
+        cdef const uint8_t *text
         if self.capacity != self.filled:
             self._reserve(self.filled)
         payload = <object>self.payload
         Py_XDECREF(self.payload)
         self.payload = NULL
         self.memory = NULL
-        if self.as_str and not self.is_str:
-            return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL)
-        return payload
+        if not self.as_str or self.is_str:
+            return payload
+        text = <const uint8_t *>PyBytes_AS_STRING(payload)
+        if self.surveyed == self.filled:
+            return _widened(text, self.filled, &self.survey)
+        return _decoded(text, self.filled)
 
     cdef _reserve(self, Py_ssize_t capacity):
         # Growing is by a factor, and never beyond what was announced: copies stay few, and what is
