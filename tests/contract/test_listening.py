@@ -16,7 +16,7 @@ import pytest
 
 from ..support.endpoints import DEFAULTS, connecting, port_of, serving, until
 from ..support.rawpeer import TEXT, RawPeer
-from ..support.subject import NAME, connect, serve, unix_connect, unix_serve
+from ..support.subject import NAME, connect, only_ropeway, serve, unix_connect, unix_serve
 
 
 async def echo(ws: Any) -> None:
@@ -157,7 +157,7 @@ async def test_start_serving_later() -> None:
     server.close()
     await server.wait_closed()
     assert not server.is_serving()
-    assert server.sockets == ()
+    assert list(server.sockets) == []
 
 
 async def test_server_that_never_started_serving_is_closed() -> None:
@@ -178,7 +178,7 @@ async def test_sockets_of_the_server() -> None:
             assert listener.type == socket.SOCK_STREAM
             assert "127.0.0." in repr(listener)
         numbers = [listener.fileno() for listener in server.sockets]
-    assert server.sockets == ()
+    assert list(server.sockets) == []
     for number in numbers:
         with pytest.raises(OSError):
             os.fstat(number)
@@ -213,7 +213,7 @@ async def test_crowd_that_connects_at_once(secure: bool, tls: Any) -> None:
     async with serving(echo, **options) as server:
         more = {"ssl": tls.client_context} if secure else {}
         uri = f"{'wss' if secure else 'ws'}://localhost:{port_of(server)}/"
-        await asyncio.gather(*(answers(uri, **more) for _ in range(100)))
+        await asyncio.gather(*(answers(uri, **more) for _ in range(50)))
         await until(lambda: not server.connections)
 
 
@@ -257,6 +257,7 @@ def is_over(sock: socket.socket) -> bool:
     return True
 
 
+@only_ropeway  # websockets waits for the requests, or for open_timeout
 @pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["silent", "half"])
 async def test_close_during_opening_handshakes(data: bytes) -> None:
     async with asyncio.timeout(10):
@@ -282,6 +283,8 @@ async def test_close_with_connections_in_the_backlog() -> None:
 
 
 async def test_close_during_tls_handshakes(tls: Any) -> None:
+    # asyncio tells the loop of handshakes that failed, in debug mode.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     hello = client_hello(tls.client_context)
     options = {"ssl": tls.server_context, "open_timeout": 0.5, "close_timeout": 0.5}
     async with asyncio.timeout(20):
