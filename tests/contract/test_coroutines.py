@@ -7,6 +7,7 @@ import gc
 import inspect
 import io
 import re
+import sys
 import traceback
 import warnings
 from collections.abc import Awaitable, Coroutine, Iterator
@@ -111,7 +112,9 @@ async def test_methods_are_taken_for_coroutine_functions(kind: type) -> None:
     assert await stand_in.recv() == "scripted"
     for method in ("send", "ping", "pong", "close", "wait_closed"):
         assert isinstance(getattr(stand_in, method), mock.AsyncMock), method
-        assert inspect.iscoroutinefunction(getattr(kind, method)), method
+        # On Python 3.11 nothing but a coroutine function can be one to inspect.
+        if sys.version_info >= (3, 12):
+            assert inspect.iscoroutinefunction(getattr(kind, method)), method
     await stand_in.send("x")
     stand_in.send.assert_awaited_once_with("x")
 

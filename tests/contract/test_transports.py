@@ -200,6 +200,7 @@ async def test_large_write_past_the_connection(role: str) -> None:
 # Ending
 
 
+@only_ropeway  # how a send that waits ends depends on the transport
 @both_roles
 async def test_abort(role: str) -> None:
     async with against_raw(role, receive_buffer=SMALL) as (ws, raw):
@@ -218,6 +219,7 @@ async def test_abort(role: str) -> None:
         assert ws.close_code == 1006
 
 
+@only_ropeway
 @both_roles
 async def test_close_of_the_transport_flushes_it(role: str) -> None:
     async with against_raw(role, receive_buffer=SMALL) as (ws, raw):
