@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> None:
     pictures = actions.add_parser("plots", help="draw the pictures of a file, as SVG")
     pictures.add_argument("file", type=Path)
     pictures.add_argument("--out", type=Path, default=Path("docs/performance"), metavar="FOLDER")
+    publishing = actions.add_parser(
+        "publish", help="write records, pictures and tables into the documents"
+    )
+    publishing.add_argument("file", type=Path)
     actions.add_parser("list", help="list scenarios and contenders")
     options = parser.parse_args(arguments)
     if options.action == "run":
@@ -49,6 +53,11 @@ def main(arguments: list[str] | None = None) -> None:
 
         options.out.mkdir(parents=True, exist_ok=True)
         for path in plots.draw(report.load(options.file), options.out):
+            print(path)
+    elif options.action == "publish":
+        from . import publish
+
+        for path in publish.publish(report.load(options.file)):
             print(path)
     else:
         print(runner.listing())

@@ -78,16 +78,14 @@ def panels_of(loop: str = "asyncio") -> dict[str, Sequence[Panel]]:
             metric="cpu_us",
             unit=cpu,
         ),
-        "throughput": [
-            *each(
-                ("2", "echo server, 32 B"),
-                ("4", "echo server, 4 KiB"),
-                ("6-2", "echo client, 32 B"),
-                ("7", "client that is fed"),
-                metric="messages_per_s",
-                unit="messages per second",
-            ),
-        ],
+        "throughput": each(
+            ("2", "echo server, 32 B"),
+            ("4", "echo server, 4 KiB"),
+            ("6-2", "echo client, 32 B"),
+            ("7", "client that is fed"),
+            metric="messages_per_s",
+            unit="messages per second",
+        ),
         "broadcast": [
             *each(
                 ("8-plain", "plain"),

@@ -52,6 +52,13 @@ def load(path: Path) -> dict[str, Any]:
     return data
 
 
+def as_text(data: dict[str, Any]) -> str:
+    """Write the records as JSON, one a line."""
+    header = {name: value for name, value in data.items() if name != "records"}
+    records = ",\n".join(f"  {json.dumps(record)}" for record in data["records"])
+    return f'{json.dumps(header, indent=1)[:-2]},\n "records": [\n{records}\n ]\n}}\n'
+
+
 def medians(data: dict[str, Any]) -> Medians:
     """Return the median of each metric, by scenario, contender and loop."""
     rounds: dict[tuple[str, str, str], list[dict[str, float]]] = {}
@@ -70,12 +77,25 @@ def medians(data: dict[str, Any]) -> Medians:
 
 def markdown(data: dict[str, Any]) -> str:
     """Return where it was measured, the goals, and the table of each scenario."""
-    found = medians(data)
-    titles = {scenario.name: scenario.title for scenario in all_scenarios()}
-    parts = [header(data), f"### Goals\n\n{goal_table(found, titles)}"]
+    return "\n\n".join([header(data), f"### Goals\n\n{goals_section(data)}", tables_section(data)])
+
+
+def goals_section(data: dict[str, Any]) -> str:
+    """Return how many goals are met, and a row for each."""
+    return goal_table(medians(data), titles())
+
+
+def titles() -> dict[str, str]:
+    return {scenario.name: scenario.title for scenario in all_scenarios()}
+
+
+def tables_section(data: dict[str, Any]) -> str:
+    """Return a section for each scenario that was measured."""
+    found, names = medians(data), titles()
+    parts = []
     for name in dict.fromkeys([record["scenario"] for record in data["records"]]):
         rows = {key[1:]: metrics for key, metrics in found.items() if key[0] == name}
-        parts.append(f"### {name}. {titles.get(name, '')}")
+        parts.append(f"### {name}. {names.get(name, '')}")
         if rows:
             parts.append(table(rows))
         parts += failures(data, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from .contenders import CONTENDERS, NO_LOOP, THREADS, Contender, installed
 from .machine import describe
 from .processes import cores
+from .report import as_text
 from .scenarios import Scenario, Timing, all_scenarios
 from .tools import ROOT, program
 
@@ -116,7 +116,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
     finally:
         # What was measured before an interruption is not lost.
         data["elapsed_s"] = round(time.monotonic() - began, 1)
-        out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        out.write_text(as_text(data), encoding="utf-8")
     return data
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import ropeway
-from bench import payloads, report
+from bench import payloads, publish, report
 from bench.contenders import CONTENDERS, Contender, installed
 from bench.processes import floor, load, result_of, serving, start
 from bench.runner import Plan, run
@@ -227,3 +227,36 @@ def test_tables_show_medians_and_ratios() -> None:
         "| peer | asyncio | 20 | 50000 | 5.00 |",
         "| C | none | 1 | 1000000 | 0.25 |",
     ]
+
+
+def records_of(*records: dict[str, object]) -> dict[str, object]:
+    return {"date": "2025-01-01", "dirty": False, "records": list(records)}
+
+
+def test_records_are_written_as_they_are_read(tmp_path: Path) -> None:
+    data = records_of(record("ropeway", 1, 2.5), record("C", 1, 1, "none"))
+    path = tmp_path / "results.json"
+    path.write_text(report.as_text(data), encoding="utf-8")
+    assert report.load(path) == data
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2 + 4 + 2
+
+
+def test_the_overview_leaves_out_what_was_not_measured() -> None:
+    data = records_of(
+        record("ropeway", 1, 2.5),
+        record("ropeway", 1, 99, "uvloop"),
+        record("C", 1, 1.0, "none"),
+        {**record("websockets", 1, 130.0), "scenario": "1"},
+    )
+    assert publish.overview(data).splitlines() == [
+        "| CPU time or memory | echo, 64 in flight, µs | echo, 1 in flight, µs |",
+        "| --- | --: | --: |",
+        "| ropeway | 2.5 |  |",
+        "| websockets |  | 130 |",
+        "| C | 1 |  |",
+    ]
+
+
+def test_only_what_a_commit_gave_is_published() -> None:
+    with pytest.raises(SystemExit, match="uncommitted"):
+        publish.publish({**records_of(), "dirty": True})

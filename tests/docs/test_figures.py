@@ -1,45 +1,51 @@
-"""The figures of README.md: they are what was measured, and what measures them works."""
+"""The figures of the documents: they are what was measured, from a tree that anybody can have."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
 import sys
-from types import ModuleType
+from typing import Any
 
 import pytest
 
-import ropeway
-
 from ..architecture.tree import ROOT
+
+if sys.platform != "linux":
+    pytest.skip("the benchmarks need Linux", allow_module_level=True)
+
+from bench import publish, report
 
 
 @pytest.fixture
-def echo() -> ModuleType:
-    """Import bench/echo.py, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("echo", ROOT / "bench" / "echo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def data() -> dict[str, Any]:
+    return report.load(publish.RESULTS)
 
 
-def test_the_figures_of_the_readme_are_those_that_were_measured(echo: ModuleType) -> None:
-    data = json.loads(echo.DATA.read_text(encoding="utf-8"))
-    assert echo.table(data) in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "dirty" not in data["commit"]
-    assert {len(rounds) for rounds in data["results"].values()} == {echo.ROUNDS}
-    assert echo.ROUNDS >= 5
+def test_the_records_are_of_a_commit(data: dict[str, Any]) -> None:
+    assert data["dirty"] is False
+    assert len(data["commit"]) >= 12
+    assert publish.RESULTS.read_text(encoding="utf-8") == report.as_text(data)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it reads the clock of another process")
-def test_a_round_can_be_measured(echo: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(echo, "SECONDS", 0.01)
-    monkeypatch.setattr(echo, "WARM_UP", 0.0)
-    contender = echo.PURE if ropeway.build == "pure" else "ropeway"
-    result = echo.run_once(contender, min(os.sched_getaffinity(0)))
-    for depth in echo.DEPTHS:
-        assert result[str(depth)]["messages"] >= depth
-        assert 0 < result[str(depth)]["cpu_seconds"] < 10
+@pytest.mark.parametrize("name", [name for name in publish.DOCUMENTS if (ROOT / name).exists()])
+def test_the_blocks_show_the_records(name: str, data: dict[str, Any]) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert publish.BLOCK.search(text) is not None
+    assert publish.fill(text, data) == text
+
+
+def test_the_readme_has_a_picture_and_its_table(data: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    picture = publish.FOLDER / "overview.svg"
+    assert picture.relative_to(ROOT).as_posix() in readme
+    assert picture.read_text(encoding="utf-8").startswith("<?xml")
+    assert publish.overview(data) in readme
+
+
+def test_a_block_is_written_anew(data: dict[str, Any]) -> None:
+    text = "a\n<!-- bench: where -->\nold\n<!-- /bench -->\nb"
+    filled = publish.fill(text, data)
+    assert "old" not in filled
+    assert data["commit"] in filled
+    assert publish.fill(filled, data) == filled
+    with pytest.raises(KeyError):
+        publish.fill(text.replace("where", "nowhere"), data)
