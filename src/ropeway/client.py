@@ -46,6 +46,17 @@ __all__ = ["ClientProtocol", "backoff", "process_exception"]
 class ClientProtocol(Protocol):
     """A client's WebSocket connection without I/O."""
 
+    __slots__ = (
+        "_body",
+        "_body_stream",
+        "_head",
+        "_response",
+        "available_extensions",
+        "available_subprotocols",
+        "key",
+        "uri",
+    )
+
     def __init__(
         self,
         uri: WebSocketURI,

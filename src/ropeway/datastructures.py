@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from .exceptions import InvalidHeaderValue
 
@@ -37,6 +37,24 @@ class MultipleValuesError(LookupError):
         return super().__str__()
 
 
+class _Several(list[str]):
+    """The values of a header that is there more than once."""
+
+    __slots__ = ()
+
+
+def _add(index: dict[str, str | _Several], lower: str, value: str) -> None:
+    """Add a header to an index."""
+    if lower not in index:
+        index[lower] = value
+        return
+    known = index[lower]
+    if type(known) is _Several:
+        known.append(value)
+    else:
+        index[lower] = _Several((cast(str, known), value))
+
+
 class Headers(MutableMapping[str, str]):
     """HTTP headers, in the order in which they were added.
 
@@ -54,44 +72,88 @@ class Headers(MutableMapping[str, str]):
         InvalidHeaderValue: when a value contains a character that can't be sent.
     """
 
-    # _list keeps what was added; _dict finds the values by the name in lower case.
-    __slots__ = ("_dict", "_list")
+    # The same headers in three forms, of which those that are missing are made when they are asked
+    # for: a connection keeps its handshake's headers as the bytes of its _block, at a tenth of the
+    # size. _items is what was added. _index finds a value by the name in lower case, or _Several
+    # values. _block is what serialize() gives, where that is known, and stands alone only where
+    # every name is a token and every value a str. _items or _block is always there.
+    __slots__ = ("_block", "_index", "_items")
+
+    _block: bytes | None
+    _index: dict[str, str | _Several] | None
+    _items: list[tuple[str, str]] | None
 
     def __init__(self, *args: HeadersLike, **kwargs: str) -> None:
-        self._list: list[tuple[str, str]] = []
-        self._dict: dict[str, list[str]] = {}
-        self.update(*args, **kwargs)
+        self._block = None
+        self._index = None
+        self._items = []
+        if args or kwargs:
+            self.update(*args, **kwargs)
 
     @classmethod
-    def _from_checked(cls, items: list[tuple[str, str]]) -> Headers:
+    def _from_items(cls, items: list[tuple[str, str]]) -> Headers:
         """Take over a list of headers of which every character has been checked."""
         self = cls.__new__(cls)
-        self._list = items
-        self._dict = {}
-        index = self._dict
-        for name, value in items:
-            lower = name.lower()
-            if lower in index:
-                index[lower].append(value)
-            else:
-                index[lower] = [value]
+        self._block = None
+        self._index = None
+        self._items = items
         return self
 
+    @classmethod
+    def _from_block(cls, block: bytes, index: dict[str, Any] | None) -> Headers:
+        """Take over a block that serialize() would give, and its index."""
+        self = cls.__new__(cls)
+        self._block = block
+        self._index = index
+        self._items = None
+        return self
+
+    def _list(self) -> list[tuple[str, str]]:
+        """Return what was added, from the block where need be."""
+        items = self._items
+        if items is None:
+            assert self._block is not None
+            items = self._items = []
+            for line in self._block.decode("iso-8859-1").split("\r\n")[:-2]:
+                name, _, value = line.partition(": ")
+                items.append((name, value))
+        return items
+
+    def _dict(self) -> dict[str, str | _Several]:
+        """Return the index, made where need be."""
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for name, value in self._list():
+                _add(index, name.lower(), value)
+        return index
+
+    def _only(self, lower: str) -> str | None:
+        """Return the value of a header, given in lower case, where there is exactly one."""
+        value = self._dict().get(lower)
+        return None if type(value) is _Several else cast(str, value)
+
+    def _compact(self) -> None:
+        """Keep the smallest form alone."""
+        self._index = None
+        if self._block is not None:
+            self._items = None
+
     def __str__(self) -> str:
-        return "".join([f"{name}: {value}\r\n" for name, value in self._list]) + "\r\n"
+        return "".join([f"{name}: {value}\r\n" for name, value in self._list()]) + "\r\n"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._list!r})"
+        return f"{type(self).__name__}({self._list()!r})"
 
     def copy(self) -> Headers:
         """Return a copy that shares nothing that can change."""
-        return self._from_checked(self._list.copy())
+        return self._from_items(self._list().copy())
 
     __copy__ = copy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The index is made anew; subclasses may have attributes.
-        return self._from_checked, (self._list,), getattr(self, "__dict__", None) or None
+        # The other forms are made anew; subclasses may have attributes.
+        return self._from_items, (self._list(),), getattr(self, "__dict__", None) or None
 
     def serialize(self) -> bytes:
         """Write the headers and the blank line that ends them (RFC 9112, 5).
@@ -103,24 +165,32 @@ class Headers(MutableMapping[str, str]):
             ValueError: when a name isn't a token.
             InvalidHeaderValue: when a value contains a character that can't be sent.
         """
+        if self._block is not None:
+            return self._block
+        items = self._list()
         try:
             data = str(self).encode("iso-8859-1")
         except UnicodeEncodeError:
             data = b""
         # What may stand in headers is removed, which is several times faster than matching each;
         # a sound block leaves its line ends.
-        names = "".join([name for name, value in self._list]).encode(errors="replace")
+        names = [name for name, _ in items]
         if (
-            names.translate(None, TOKEN_ALPHABET)
-            or data.translate(None, TEXT_ALPHABET) != b"\r\n" * (len(self._list) + 1)
-            or "" in self._dict
+            "".join(names).encode(errors="replace").translate(None, TOKEN_ALPHABET)
+            or data.translate(None, TEXT_ALPHABET) != b"\r\n" * (len(items) + 1)
+            or "" in names
         ):
             self._check()
+        for _, value in items:
+            if type(value) is not str:
+                break  # the block doesn't tell what it was
+        else:
+            self._block = data
         return data
 
     def _check(self) -> None:
         """Raise what is wrong with the first header that can't be sent, if there is one."""
-        for name, value in self._list:
+        for name, value in self._list():
             if not is_token(name):
                 raise ValueError(f"invalid HTTP header name: {name!r}")
             if not is_text(value if isinstance(value, str) else str(value)):
@@ -129,19 +199,19 @@ class Headers(MutableMapping[str, str]):
     # Mapping.
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower() in self._dict
+        return isinstance(key, str) and key.lower() in self._dict()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._dict)
+        return iter(self._dict())
 
     def __len__(self) -> int:
-        return len(self._dict)
+        return len(self._dict())
 
     def __getitem__(self, key: str) -> str:
-        values = self._dict[key.lower()]
-        if len(values) == 1:
-            return values[0]
-        raise MultipleValuesError(key)
+        value = self._dict()[key.lower()]
+        if type(value) is _Several:
+            raise MultipleValuesError(key)
+        return cast(str, value)
 
     @overload
     def get(self, key: str, default: None = None) -> str | None: ...
@@ -160,12 +230,10 @@ class Headers(MutableMapping[str, str]):
             MultipleValuesError: when there are several values.
         """
         # The inherited method costs an exception for each header that is absent.
-        values = self._dict.get(key.lower())
-        if values is None:
-            return default
-        if len(values) == 1:
-            return values[0]
-        raise MultipleValuesError(key)
+        value = self._dict().get(key.lower(), default)
+        if type(value) is _Several:
+            raise MultipleValuesError(key)
+        return value
 
     def __setitem__(self, key: str, value: str) -> None:
         if not is_text(value if isinstance(value, str) else str(value)):
@@ -174,21 +242,32 @@ class Headers(MutableMapping[str, str]):
 
     def __delitem__(self, key: str) -> None:
         lower = key.lower()
-        del self._dict[lower]
-        self._list = [item for item in self._list if item[0].lower() != lower]
+        del self._dict()[lower]
+        self._items = [item for item in self._list() if item[0].lower() != lower]
+        self._block = None
+
+    def _replace(self, key: str, value: str) -> None:
+        """Set a header whether it is there or not."""
+        lower = key.lower()
+        for name, _ in self._list():
+            if name.lower() == lower:
+                del self[key]
+                break
+        self[key] = value
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
             return NotImplemented
-        return self._dict == other._dict
+        return self._dict() == other._dict()
 
     # Equal objects may come to differ: they can't be keys.
     __hash__ = None  # type: ignore[assignment]
 
     def clear(self) -> None:
         """Remove every header."""
-        self._list = []
-        self._dict = {}
+        self._block = None
+        self._index = None
+        self._items = []
 
     def update(self, *args: HeadersLike, **kwargs: str) -> None:
         """Add headers to those that are there.
@@ -215,11 +294,16 @@ class Headers(MutableMapping[str, str]):
         Args:
             key: the name, in any case.
         """
-        return self._dict.get(key.lower(), []).copy()
+        index = self._dict()
+        lower = key.lower()
+        if lower not in index:
+            return []
+        value = index[lower]
+        return list(value) if type(value) is _Several else [cast(str, value)]
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Return all names, spelled as they were added, with their values, in order."""
-        return iter(self._list)
+        return iter(self._list())
 
     def set_insecure(self, key: str, value: str) -> None:
         """Add a header without checking its value; :meth:`serialize` checks all the same.
@@ -229,12 +313,10 @@ class Headers(MutableMapping[str, str]):
             value: the value.
         """
         lower = key.lower()
-        self._list.append((key, value))
-        values = self._dict.get(lower)
-        if values is None:
-            self._dict[lower] = [value]
-        else:
-            values.append(value)
+        self._list().append((key, value))
+        self._block = None
+        if self._index is not None:
+            _add(self._index, lower, value)
 
 
 class SupportsKeysAndGetItem(Protocol):
@@ -253,7 +335,7 @@ def _pairs(source: Any) -> Iterable[tuple[str, str]]:
     """Return the names and values of what is HeadersLike."""
     if isinstance(source, Headers):
         # A list of its own: ``headers.update(headers)`` must come to an end.
-        return source._list.copy()
+        return source._list().copy()
     if isinstance(source, Mapping):
         return source.items()
     if hasattr(source, "keys"):

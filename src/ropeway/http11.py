@@ -11,6 +11,7 @@ The room knows the syntax of HTTP. It doesn't know what makes a request a WebSoc
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import sys
 import time
@@ -69,7 +70,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # RFC 9112, 3.2: a request target has visible ASCII characters only.
-_is_target = re.compile(r"[\x21-\x7e]+").fullmatch
+is_target = re.compile(r"[\x21-\x7e]+").fullmatch
 _is_version = re.compile(r"HTTP/[0-9]\.[0-9]").fullmatch
 # ASCII digits, and no more of them than can be meant: int() takes signs, underscores, other
 # scripts, and quadratic time.
@@ -208,7 +209,7 @@ class Request:
         """
         if not is_token(self.method):
             raise ValueError(f"invalid HTTP method: {self.method!r}")
-        if not _is_target(self.path):
+        if not is_target(self.path):
             raise ValueError(f"invalid HTTP request target: {self.path!r}")
         if not _is_version(self.protocol):
             raise ValueError(f"invalid HTTP version: {self.protocol!r}")
@@ -312,7 +313,7 @@ def parse_request(head: bytes | bytearray) -> Request:
         raise ValueError(f"unsupported protocol; expected HTTP/1.1 or HTTP/1.0: {_show(line)}")
     if not is_token(method):
         raise ValueError(f"invalid HTTP method: {_show(method)}")
-    if not _is_target(path):
+    if not is_target(path):
         raise ValueError(f"invalid HTTP request target: {_show(path)}")
     # RFC 9112, 6.1 and 6.3: what follows the head of a request with a body isn't frames.
     if "Transfer-Encoding" in headers:
@@ -406,7 +407,13 @@ def http_date(timestamp: float) -> str:
     Returns:
         An IMF-fixdate, such as ``Sun, 06 Nov 1994 08:49:37 GMT``, whatever the locale.
     """
-    moment = time.gmtime(timestamp)
+    return _http_date(int(timestamp // 1))
+
+
+@functools.lru_cache(maxsize=2)
+def _http_date(second: int) -> str:
+    # Kept, since a busy server opens many connections in a second.
+    moment = time.gmtime(second)
     return (
         f"{_DAYS[moment.tm_wday]}, {moment.tm_mday:02d}"
         f" {_MONTHS[moment.tm_mon - 1]} {moment.tm_year:04d}"
@@ -437,7 +444,7 @@ def _split_head(head: bytes | bytearray, first_line_error: type[Exception]) -> t
         items.append((name, value.strip("\t ")))
     if "".join(names).encode("iso-8859-1").translate(None, TOKEN_ALPHABET):
         _check_headers(lines)
-    return lines[0], Headers._from_checked(items)
+    return lines[0], Headers._from_items(items)
 
 
 def _check_head(

@@ -50,12 +50,19 @@ __all__ = [
 ]
 
 
+# Attributes have places of their own, and a dictionary is made for those that users add. The pure
+# build's engine has a dictionary already.
+DICTIONARY = () if Engine.__dictoffset__ else ("__dict__",)
+
+
 class Protocol(Engine):
     """A WebSocket connection without I/O.
 
     After each call, send what :meth:`data_to_send` gives; after receiving, handle what
     :meth:`events_received` gives.
     """
+
+    __slots__ = ("_id", "origin", "subprotocol", *DICTIONARY)
 
     def __init__(
         self,

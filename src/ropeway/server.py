@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ._core.handshake import check_upgrade, single_value
-from ._core.head import HeadReader
+from ._core.head import HeadReader, is_head, read_request
 from ._core.states import CONNECTING, OPEN, SERVER, State
 from ._core.tracebacks import without_frames
 from .datastructures import Headers, MultipleValuesError
@@ -32,7 +32,7 @@ from .exceptions import (
 )
 from .extensions import Extension, ServerExtensionFactory
 from .headers import build_extension, parse_extension, parse_subprotocol
-from .http11 import Request, Response, http_date, parse_request
+from .http11 import Request, Response, http_date
 from .protocol import Protocol
 from .typing import (
     ExtensionHeader,
@@ -65,6 +65,16 @@ class InvalidHost(InvalidHeader):
 
 class ServerProtocol(Protocol):
     """A server's WebSocket connection without I/O."""
+
+    __slots__ = (
+        "_choose_subprotocol",
+        "_head",
+        "accept_called",
+        "available_extensions",
+        "available_subprotocols",
+        "hosts",
+        "origins",
+    )
 
     def __init__(
         self,
@@ -105,7 +115,7 @@ class ServerProtocol(Protocol):
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
         self._choose_subprotocol = select_subprotocol
-        self._head = HeadReader(RequestLineTooLong)
+        self._head: HeadReader | None = None
         # Whether a handshake was tried, rather than a plain HTTP response sent.
         self.accept_called = False
 
@@ -125,11 +135,15 @@ class ServerProtocol(Protocol):
             accept, extensions, subprotocol = self.process_request(request)
         except Exception as exc:
             return self._refusal(request, exc)
-        headers = Headers()
-        headers["Date"] = http_date(time.time())
-        headers["Upgrade"] = "websocket"
-        headers["Connection"] = "Upgrade"
-        headers["Sec-WebSocket-Accept"] = accept
+        request.headers._compact()
+        headers = Headers._from_items(
+            [
+                ("Date", http_date(time.time())),
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Accept", accept),
+            ]
+        )
         if extensions is not None:
             headers["Sec-WebSocket-Extensions"] = extensions
         if subprotocol is not None:
@@ -190,13 +204,7 @@ class ServerProtocol(Protocol):
             self._check_host(headers)
         check_upgrade(headers)
         key = single_value(headers, "Sec-WebSocket-Key")
-        try:
-            raw_key = base64.b64decode(key.encode(), validate=True)
-        except binascii.Error as exc:
-            raise InvalidHeaderValue("Sec-WebSocket-Key", key) from exc
-        # 4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in length".
-        if len(raw_key) != 16:
-            raise InvalidHeaderValue("Sec-WebSocket-Key", key)
+        _check_key(key)
         version = single_value(headers, "Sec-WebSocket-Version")
         if version != VERSION:
             raise InvalidHeaderValue("Sec-WebSocket-Version", version)
@@ -365,6 +373,7 @@ class ServerProtocol(Protocol):
             if response.body:
                 self.logger.debug("> [body] (%d bytes)", len(response.body))
         self.writer.write_raw(serialized)
+        response.headers._compact()
         if response.status_code == 101:
             self.state = OPEN
             self.logger.info("connection open")
@@ -380,10 +389,15 @@ class ServerProtocol(Protocol):
 
     def _receive_opening(self, data: bytes) -> bytes | None:
         try:
-            head = self._head.feed(data)
-            if head is None:
-                return None
-            request = parse_request(head[0])
+            rest = b""
+            if self._head is not None or not is_head(data):
+                self._head = self._head or HeadReader(RequestLineTooLong)
+                head = self._head.feed(data)
+                if head is None:
+                    return None
+                self._head = None
+                data, rest = head
+            request = read_request(data)
         except RequestLineTooLong as exc:
             self._turn_away(http.HTTPStatus.REQUEST_URI_TOO_LONG, exc, "request line too long")
         except (HeaderLineTooLong, TooManyHeaders) as exc:
@@ -399,7 +413,7 @@ class ServerProtocol(Protocol):
                 for name, value in request.headers.raw_items():
                     self.logger.debug("< %s: %s", name, value)
             self.events.append(request)
-            return head[1]
+            return rest
         return None
 
     def _turn_away(self, status: http.HTTPStatus, exc: Exception, fact: str) -> None:
@@ -413,7 +427,8 @@ class ServerProtocol(Protocol):
 
     def _opening_ended(self) -> None:
         if self.opening:
-            where = "headers" if self._head.past_first_line else "request line"
+            begun = self._head is not None and self._head.past_first_line
+            where = "headers" if begun else "request line"
             cause = EOFError(f"connection closed while reading HTTP {where}")
         else:
             cause = EOFError("connection closed before the HTTP response was sent")
@@ -440,6 +455,16 @@ REFUSALS: tuple[tuple[type[InvalidHandshake], http.HTTPStatus, str], ...] = (
     (InvalidUpgrade, http.HTTPStatus.UPGRADE_REQUIRED, "invalid upgrade"),
     (InvalidHandshake, http.HTTPStatus.BAD_REQUEST, "invalid handshake"),
 )
+
+
+def _check_key(key: str) -> None:
+    """Check for "a base64-encoded value that, when decoded, is 16 bytes in length" (4.2.1)."""
+    try:
+        raw_key = base64.b64decode(key.encode(), validate=True)
+    except binascii.Error as exc:
+        raise InvalidHeaderValue("Sec-WebSocket-Key", key) from exc
+    if len(raw_key) != 16:
+        raise InvalidHeaderValue("Sec-WebSocket-Key", key)
 
 
 def _is_same_origin(origin: str, headers: Headers) -> bool:

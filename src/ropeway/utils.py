@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import os
 from typing import TYPE_CHECKING, Any, overload
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 # RFC 6455, 1.3: the constant that ties Sec-WebSocket-Accept to this protocol.
-GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _logger_prefix = "ropeway"
 
@@ -34,7 +34,7 @@ def generate_key() -> str:
     Returns:
         16 random bytes in base64.
     """
-    return base64.b64encode(os.urandom(16)).decode()
+    return binascii.b2a_base64(os.urandom(16), newline=False).decode()
 
 
 def accept_key(key: str) -> str:
@@ -46,8 +46,8 @@ def accept_key(key: str) -> str:
     Returns:
         The base64 of the SHA-1 of the key and the protocol's GUID.
     """
-    digest = hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
+    digest = hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 def apply_mask(data: BytesLike, mask: bytes | bytearray) -> bytes:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ropeway._core import retry
 from ropeway._core.closing import LONGEST_REASON, Closing, fitting_reason
 from ropeway._core.handshake import check_upgrade, single_value
-from ropeway._core.head import HeadReader
+from ropeway._core.head import HeadReader, is_head, read_request
 from ropeway._core.logs import default_logger
 from ropeway._core.stats import Stats
 from ropeway._core.stream import StreamReader
@@ -130,6 +130,59 @@ def test_a_head_that_is_not_complete() -> None:
     assert not reader.past_first_line
     assert reader.feed(b"\nHost: localhost\r\n") is None
     assert reader.past_first_line
+
+
+@pytest.mark.parametrize("data", [HEAD, HEAD + b"frames", HEAD + HEAD, HEAD[:-1], b"", b"\r\n\r\n"])
+def test_a_whole_head_is_what_the_reader_gives_back(data: bytes) -> None:
+    if is_head(data):
+        assert HeadReader(RequestLineTooLong).feed(data) == (data, b"")
+    assert is_head(data) == (data in (HEAD, b"\r\n\r\n"))
+    assert not is_head(b"GET /" + b"x" * MAX_LINE_LENGTH + HEAD[5:])
+
+
+PARTS = st.sampled_from(
+    [
+        "GET",
+        "POST",
+        " ",
+        "/",
+        "/é",
+        "HTTP/1.1",
+        "HTTP/1.0",
+        "\r\n",
+        "\n",
+        "Host: localhost",
+        "host:  x ",
+        "Content-Length: 0",
+        "Content-Length: 1",
+        "Transfer-Encoding: chunked",
+        "X: \t",
+    ]
+)
+
+
+def parsed(parse: Any, head: bytes) -> Any:
+    try:
+        request = parse(head)
+    except Exception as exc:
+        return type(exc), str(exc)
+    headers = request.headers
+    return request, list(headers), list(headers.raw_items()), headers.serialize(), str(headers)
+
+
+@given(st.lists(PARTS, max_size=8))
+def test_the_short_way_to_a_request_leads_where_the_long_one_does(parts: list[str]) -> None:
+    for head in ("".join(parts), "GET / HTTP/1.1\r\n" + "\r\n".join([*parts, "", ""])):
+        data = head.encode("latin-1")
+        assert parsed(read_request, data) == parsed(parse_request, data)
+
+
+@pytest.mark.parametrize("count", [MAX_NUM_HEADERS, MAX_NUM_HEADERS + 1])
+@pytest.mark.parametrize("size", [1, 200])
+def test_the_short_way_to_a_request_has_the_same_limits(count: int, size: int) -> None:
+    lines = "".join(f"X{number}: {'y' * size}\r\n" for number in range(count))
+    data = f"GET / HTTP/1.1\r\n{lines}\r\n".encode()
+    assert parsed(read_request, data) == parsed(parse_request, data)
 
 
 LIMITS = {

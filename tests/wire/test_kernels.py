@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ropeway.datastructures import is_text, is_token
+
 from .builds import BUILDS, Build, each_build, twins
 from .streams import head
 
@@ -186,3 +188,57 @@ def test_twins_serialise_alike(first: int, payload: str | bytes, key: int) -> No
             for build in BUILDS.values()
         )
         assert compiled == pure
+
+
+# Bytes that one rule or another is about: the ends of the ranges, separators, whitespace, CR, LF.
+HEAD_BYTES = st.sampled_from([bytes((byte,)) for byte in b"\0\t\n\r !:AZaz~_^(\x7f\x80\xe9\xff"])
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from([b"Host: a", b"X: y z", b"X-Y: \xe9", b"host: b", b"X:y", b"X: ", b": x"]),
+        st.lists(HEAD_BYTES, max_size=6).map(b"".join),
+    ),
+    max_size=4,
+)
+
+
+def plain_headers(lines: bytes) -> dict[str, str] | None:
+    """Index header lines by the letter of RFC 9112, section 5, in their plainest form alone."""
+    if not lines.endswith(b"\r\n\r\n") or lines == b"\r\n\r\n":
+        return None
+    index: dict[str, str] = {}
+    for line in lines[:-4].split(b"\r\n"):
+        name, colon, value = line.partition(b": ")
+        sound = colon and is_token(name.decode("latin-1")) and is_text(value.decode("latin-1"))
+        lower = name.decode("latin-1").lower()
+        if not sound or not value or value != value.strip(b"\t ") or lower in index:
+            return None
+        index[lower] = value.decode("latin-1")
+    return index
+
+
+@each_build
+@pytest.mark.parametrize("byte", range(256))
+def test_every_byte_in_a_header(build: Build, byte: int) -> None:
+    header_index = build.room("_wire").header_index
+    one = bytes((byte,))
+    for line in (one, b"X" + one, b"X: " + one, b"X: a" + one, b"X: a" + one + b"b", one + b": x"):
+        head = b"GET\r\n" + line + b"\r\nY: z\r\n\r\n"
+        assert header_index(head, 5) == plain_headers(head[5:]), head
+
+
+@each_build
+@given(LINES, st.sampled_from([b"\r\n\r\n", b"\r\n", b"", b"\r\n\r\nX: y\r\n\r\n"]))
+def test_headers_in_their_plainest_form(build: Build, lines: list[bytes], end: bytes) -> None:
+    head = b"\r\n".join(lines) + end
+    assert build.room("_wire").header_index(head, 0) == plain_headers(head)
+
+
+@each_build
+def test_a_header_cut_anywhere(build: Build) -> None:
+    header_index = build.room("_wire").header_index
+    head = b"Host: localhost\r\nX: y\r\n\r\n"
+    assert header_index(head, 0) == {"host": "localhost", "x": "y"}
+    for size in range(len(head)):
+        assert header_index(head[:size], 0) is None
+    for start in range(len(head) + 1):
+        assert header_index(head, start) == plain_headers(head[start:])

@@ -298,3 +298,57 @@ def test_the_slow_check_agrees_with_the_fast_one() -> None:
     headers = Headers({"Name": "é\t~", "!": ""})
     headers._check()
     assert headers.serialize() == b"Name: \xe9\t~\r\n!: \r\n\r\n"
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["1", "a b", "é", "x: y"]))))
+def test_headers_from_a_block_are_as_those_from_a_list(pairs: list[tuple[str, str]]) -> None:
+    expected = Headers(pairs)
+    block = expected.serialize()
+    for use in (
+        Headers.serialize,
+        str,
+        repr,
+        len,
+        list,
+        items,
+        Headers.copy,
+        lambda headers: [headers.get_all(name) for name, _ in pairs],
+        lambda headers: pickle.loads(pickle.dumps(headers)),
+        lambda headers: headers.update({"X": "y"}),
+        lambda headers: headers.clear(),
+        lambda headers: [headers.pop(name) for name in list(headers)[:1] if len(pairs) == 1],
+    ):
+        one, other = Headers(pairs), Headers._from_block(block, None)
+        one._compact()
+        for headers in (one, other):
+            assert use(headers) == use(Headers(pairs))
+            headers._compact()
+        changed = Headers(pairs)
+        use(changed)
+        assert one == other == changed
+        assert items(one) == items(other) == items(changed)
+
+
+def test_a_block_keeps_nothing_else() -> None:
+    headers = Headers(TWICE)
+    headers.serialize()
+    headers._compact()
+    assert (headers._items, headers._index) == (None, None)
+    assert items(headers) == TWICE
+    headers["A"] = "1"
+    headers._compact()
+    assert items(headers) == [*TWICE, ("A", "1")]
+
+
+def test_values_that_are_not_str_are_kept_as_they_are() -> None:
+    headers: Any = Headers({"Length": 5})
+    headers.serialize()
+    headers._compact()
+    assert headers["Length"] == 5
+
+
+def test_replacing() -> None:
+    headers = Headers(TWICE)
+    headers._replace("Set-COOKIE", "c")
+    headers._replace("Other", "d")
+    assert items(headers) == [("Server", "x"), ("Set-COOKIE", "c"), ("Other", "d")]

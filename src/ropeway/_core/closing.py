@@ -13,6 +13,16 @@ class Closing:
     by the first look at the clock after the end of the TCP connection has become due.
     """
 
+    __slots__ = (
+        "deadline",
+        "eof_received",
+        "eof_sent",
+        "rcvd",
+        "rcvd_then_sent",
+        "sent",
+        "timeout",
+    )
+
     def __init__(self) -> None:
         self.rcvd: Close | None = None
         self.sent: Close | None = None

@@ -6,6 +6,10 @@ from ..datastructures import Headers, MultipleValuesError
 from ..exceptions import InvalidHeader, InvalidUpgrade
 from ..headers import parse_connection, parse_upgrade
 
+# How nearly everybody writes the two headers; all other ways are left to the parsers.
+CONNECTION = frozenset({"Upgrade", "upgrade", "keep-alive, Upgrade"})
+UPGRADE = frozenset({"websocket", "WebSocket"})
+
 
 def check_upgrade(headers: Headers) -> None:
     """Check that a handshake's headers upgrade to WebSocket (RFC 6455 sections 4.1 and 4.2.1).
@@ -17,6 +21,8 @@ def check_upgrade(headers: Headers) -> None:
         InvalidUpgrade: when Upgrade or Connection is missing or wrong.
 
     """
+    if headers._only("connection") in CONNECTION and headers._only("upgrade") in UPGRADE:
+        return
     options = [
         option for value in headers.get_all("Connection") for option in parse_connection(value)
     ]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import cast
+
 from ..exceptions import ConcurrencyError
 from .masking import next_key
+
+# What a connection has that awaits no pong: a dictionary for each would weigh more than the rest.
+NO_PINGS: Mapping[bytes, tuple[object, float]] = MappingProxyType({})
 
 # A deadline that is served this many seconds late says more about our loop than about the peer.
 LATE = 1.0
@@ -16,11 +23,23 @@ class Keepalive:
     ``awaited``. Whoever sent a ping gets its ``token`` back with the measured round-trip time.
     """
 
+    __slots__ = (
+        "_graced",
+        "_late_by",
+        "awaited",
+        "deadline",
+        "interval",
+        "latency",
+        "next_ping",
+        "pings",
+        "timeout",
+    )
+
     def __init__(self) -> None:
         self.interval: float | None = None
         self.timeout: float | None = None
         self.latency = 0.0
-        self.pings: dict[bytes, tuple[object, float]] = {}
+        self.pings = cast(dict[bytes, tuple[object, float]], NO_PINGS)
         self.awaited: bytes | None = None
         self.next_ping: float | None = None
         self.deadline: float | None = None
@@ -52,6 +71,8 @@ class Keepalive:
             raise ConcurrencyError("already waiting for a pong with the same data")
         while payload is None or payload in self.pings:
             payload = next_key().to_bytes(4, "big")
+        if self.pings is NO_PINGS:
+            self.pings = {}
         self.pings[payload] = (token, now)
         return payload
 
@@ -73,6 +94,8 @@ class Keepalive:
             if sent == payload:
                 self.latency = latency
                 break
+        if not self.pings:
+            self.pings = cast(dict[bytes, tuple[object, float]], NO_PINGS)
         return answered
 
     def next_deadline(self) -> float | None:
@@ -99,8 +122,8 @@ class Keepalive:
 
     def _ping(self, now: float) -> bytes:
         assert self.interval is not None
-        if self.awaited is not None:  # without a timeout, or deaf: the unanswered one is replaced
-            self.pings.pop(self.awaited, None)
+        if self.awaited in self.pings:  # without a timeout, or deaf: the unanswered one is replaced
+            del self.pings[self.awaited]
         self.awaited = self.add(None, None, now)
         self._graced = False
         self._late_by = 0.0

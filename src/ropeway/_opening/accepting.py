@@ -34,8 +34,7 @@ def accept_plan(
     if response is None:
         response = connection.protocol.accept(request)
     if options.server_header is not None:
-        response.headers.pop("Server", None)
-        response.headers["Server"] = options.server_header
+        response.headers._replace("Server", options.server_header)
     connection.response = response
     replaced = yield from _ask(
         connection, options.process_response, "process_response", request, response

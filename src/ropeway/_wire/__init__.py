@@ -13,6 +13,7 @@ if TYPE_CHECKING or build == "pure":
     from .kernels_py import (
         PayloadBuffer,
         frame_bytes,
+        header_index,
         payload_bytes,
         payload_text,
         rotate_key,
@@ -22,6 +23,7 @@ else:
     from .kernels import (
         PayloadBuffer,
         frame_bytes,
+        header_index,
         payload_bytes,
         payload_text,
         rotate_key,
@@ -31,6 +33,7 @@ else:
 __all__ = [
     "PayloadBuffer",
     "frame_bytes",
+    "header_index",
     "payload_bytes",
     "payload_text",
     "rotate_key",

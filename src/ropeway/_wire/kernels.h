@@ -1,4 +1,5 @@
-/* The byte loops of the wire: masking (RFC 6455 section 5.3) and UTF-8 (RFC 3629).
+/* The byte loops of the wire: masking (RFC 6455 section 5.3), UTF-8 (RFC 3629) and header lines
+ * (RFC 9112 section 5).
  *
  * Plain C11 without a Python object in sight, so that it can be compiled and fuzzed alone.
  * A masking key is a uint32_t whose lowest byte is the key's first byte; key 0 masks nothing.
@@ -218,6 +219,49 @@ static inline size_t ropeway_write_header(uint8_t *dst, uint8_t first, uint64_t 
 static inline size_t ropeway_header_size(uint64_t length, int masked)
 {
     return (length < 126 ? 2 : length < 65536 ? 4 : 10) + (masked ? 4 : 0);
+}
+
+/* A token's bytes (RFC 9110 section 5.6.2) in lower case; 0 for bytes that no token has. The first
+ * of the table is the space. */
+static const uint8_t ropeway_token_bytes[96] = {
+    0, '!', 0, '#', '$', '%', '&', '\'', 0, 0, '*', '+', 0, '-', '.', 0,
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 0, 0, 0, 0, 0, 0,
+    0, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o',
+    'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 0, 0, 0, '^', '_',
+    '`', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o',
+    'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 0, '|', 0, '~', 0,
+};
+
+static inline uint8_t ropeway_token_lower(uint8_t byte)
+{
+    return byte >= 0x20 && byte < 0x80 ? ropeway_token_bytes[byte - 0x20] : 0;
+}
+
+/* Finds "name: value\r\n" at the start of n bytes, in its plainest form: a token, one space, and a
+ * value that neither is empty nor begins or ends with whitespace. Returns its size, or 0 where the
+ * line has another form or is none. */
+static inline size_t ropeway_header_line(const uint8_t *line, size_t n, size_t *name_size,
+                                         size_t *value_size)
+{
+    size_t i = 0;
+    while (i < n && ropeway_token_lower(line[i]))
+        i++;
+    if (i == 0 || n - i < 5 || line[i] != ':' || line[i + 1] != ' ')
+        return 0;
+    *name_size = i;
+    const size_t start = i + 2;
+    const uint8_t *const end = memchr(line + start, '\r', n - start);
+    if (end == NULL || end == line + start || end + 1 == line + n || end[1] != '\n')
+        return 0;
+    /* RFC 9110 section 5.5: no control character but the tab. */
+    unsigned controls = 0;
+    for (i = start; line + i < end; i++)
+        controls |= ((line[i] < 0x20) & (line[i] != '\t')) | (line[i] == 0x7F);
+    if (controls || line[start] == ' ' || line[start] == '\t' || line[i - 1] == ' '
+        || line[i - 1] == '\t')
+        return 0;
+    *value_size = i - start;
+    return i + 2;
 }
 
 #endif

@@ -13,7 +13,7 @@ from cpython.buffer cimport (
 )
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.ref cimport Py_INCREF, Py_REFCNT, Py_XDECREF, PyObject
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -38,6 +38,10 @@ cdef extern from "kernels.h" nogil:
         uint8_t *dst, uint8_t first, uint64_t length, int masked, uint32_t key
     )
     size_t ropeway_header_size(uint64_t length, int masked)
+    uint8_t ropeway_token_lower(uint8_t byte)
+    size_t ropeway_header_line(
+        const uint8_t *line, size_t n, size_t *name_size, size_t *value_size
+    )
 
 
 cdef extern from "utf8.h" nogil:
@@ -177,6 +181,30 @@ cdef bytes _begun(int first, Py_ssize_t size, bint masked, uint32_t key, uint8_t
 
 cpdef uint32_t rotate_key(uint32_t key, Py_ssize_t consumed):
     return ropeway_rotate_key(key, consumed)
+
+
+cpdef dict header_index(bytes head, Py_ssize_t start):
+    cdef const uint8_t *line = <const uint8_t *>PyBytes_AS_STRING(head) + start
+    cdef size_t left = PyBytes_GET_SIZE(head) - start
+    cdef size_t name_size = 0, value_size = 0, size, i
+    cdef uint8_t *lower
+    cdef str name
+    cdef Py_ssize_t lines = 0
+    cdef dict index = {}
+    while True:
+        size = ropeway_header_line(line, left, &name_size, &value_size)
+        if size == 0:
+            return None
+        name = PyUnicode_New(name_size, 127)
+        lower = <uint8_t *>PyUnicode_DATA(name)
+        for i in range(name_size):
+            lower[i] = ropeway_token_lower(line[i])
+        index[name] = PyUnicode_DecodeLatin1(<const char *>line + name_size + 2, value_size, NULL)
+        lines += 1
+        line += size
+        left -= size
+        if left == 2 and line[0] == b"\r" and line[1] == b"\n":
+            return index if len(index) == lines else None
 
 
 cdef const char *BYTES = "B"

@@ -6,9 +6,15 @@ A masking key is an int whose lowest byte comes first on the wire; 0 leaves a pa
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 
 from ..typing import BytesLike
+
+# Header lines in their plainest form, and the blank line; RFC 9110, 5.5 and 5.6.2.
+_plain_lines = re.compile(
+    rb"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]++: (?![\t ])[\t\x20-\x7e\x80-\xff]++(?<![\t ])\r\n)++\r\n"
+).fullmatch
 
 
 def payload_bytes(data: BytesLike, start: int, end: int, key: int) -> bytes:
@@ -57,6 +63,22 @@ def rotate_key(key: int, consumed: int) -> int:
     """Give the key for the rest of a payload of which ``consumed`` bytes are unmasked."""
     shift = 8 * (consumed & 3)
     return (key >> shift | key << (32 - shift)) & 0xFFFFFFFF
+
+
+def header_index(head: bytes, start: int) -> dict[str, str] | None:
+    """Map names in lower case to values, for a head whose first header line begins at ``start``.
+
+    None where a line has another form than "name: value", with one space and no whitespace around
+    the value, where a name is there twice, or where something isn't sound: for another parser.
+    """
+    if _plain_lines(head, start) is None:
+        return None
+    lines = head[start:].decode("iso-8859-1").split("\r\n")[:-2]
+    index = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        index[name.lower()] = value
+    return index if len(index) == len(lines) else None
 
 
 class PayloadBuffer:
