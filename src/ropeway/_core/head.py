@@ -54,7 +54,7 @@ def is_head(data: bytes) -> bool:
 
     A `HeadReader` would give it back as it is. This is how nearly all of them arrive.
     """
-    return data.find(b"\r\n\r\n") + 4 == len(data) <= MAX_LINE_LENGTH
+    return 4 <= data.find(b"\r\n\r\n") + 4 == len(data) <= MAX_LINE_LENGTH
 
 
 def read_request(head: bytes) -> Request:
