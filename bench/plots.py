@@ -7,7 +7,7 @@ come from a fixed salt.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,85 +52,92 @@ class Panel:
     loop: str = "asyncio"
 
 
-def panels_of(loop: str = "asyncio") -> dict[str, Sequence[Panel]]:
-    """Return what each picture of docs/performance.md shows."""
-    cpu, memory = "server CPU per message, µs", "KiB of RSS per connection"
+def each(*rows: tuple[str, str], metric: str, unit: str, log: bool = False) -> list[Panel]:
+    """Return panels of one metric: the scenario of each, and its title."""
+    return [Panel(scenario, metric, title, unit, log) for scenario, title in rows]
 
-    def each(*rows: tuple[str, str], metric: str, unit: str, log: bool = False) -> list[Panel]:
-        return [Panel(scenario, metric, title, unit, log, loop) for scenario, title in rows]
 
-    return {
-        "echo": each(
-            ("2", "32 B, 64 in flight"),
-            ("1", "32 B, 1 in flight"),
-            ("3", "32 B, 64 connections"),
-            ("4", "4 KiB, 4 × 16 in flight"),
+CPU, MEMORY = "server CPU per message, µs", "KiB of RSS per connection"
+PICTURES: dict[str, Sequence[Panel]] = {
+    "echo": each(
+        ("2", "32 B, 64 in flight"),
+        ("1", "32 B, 1 in flight"),
+        ("3", "32 B, 64 connections"),
+        ("4", "4 KiB, 4 × 16 in flight"),
+        metric="cpu_us",
+        unit=CPU,
+    ),
+    "large": each(
+        ("5-64KiB-binary", "64 KiB binary"),
+        ("5-64KiB-ascii", "64 KiB ASCII"),
+        ("5-64KiB-mixed", "64 KiB mixed languages"),
+        ("5-1MiB-binary", "1 MiB binary"),
+        ("5-1MiB-ascii", "1 MiB ASCII"),
+        ("5-1MiB-mixed", "1 MiB mixed languages"),
+        metric="cpu_us",
+        unit=CPU,
+    ),
+    "throughput": each(
+        ("2", "echo server, 32 B"),
+        ("4", "echo server, 4 KiB"),
+        ("6-2", "echo client, 32 B"),
+        ("7", "client that is fed"),
+        metric="messages_per_s",
+        unit="messages per second",
+    ),
+    "broadcast": [
+        *each(
+            ("8-plain", "plain"),
+            ("8-deflate", "deflate"),
             metric="cpu_us",
-            unit=cpu,
+            unit="CPU per delivery, µs",
         ),
-        "large": each(
-            ("5-64KiB-binary", "64 KiB binary"),
-            ("5-64KiB-ascii", "64 KiB ASCII"),
-            ("5-64KiB-mixed", "64 KiB mixed languages"),
-            ("5-1MiB-binary", "1 MiB binary"),
-            ("5-1MiB-ascii", "1 MiB ASCII"),
-            ("5-1MiB-mixed", "1 MiB mixed languages"),
-            metric="cpu_us",
-            unit=cpu,
-        ),
-        "throughput": each(
-            ("2", "echo server, 32 B"),
-            ("4", "echo server, 4 KiB"),
-            ("6-2", "echo client, 32 B"),
-            ("7", "client that is fed"),
-            metric="messages_per_s",
-            unit="messages per second",
-        ),
-        "broadcast": [
-            *each(
-                ("8-plain", "plain"),
-                ("8-deflate", "deflate"),
-                metric="cpu_us",
-                unit="CPU per delivery, µs",
-            ),
-            *each(
-                ("8-plain", "loop held, plain"),
-                ("8-deflate", "loop held, deflate"),
-                metric="held_max_ms",
-                unit="at most, ms, log scale",
-                log=True,
-            ),
-        ],
-        "memory": each(
-            ("10-plain", "idle, plain"),
-            ("10-deflate", "idle, deflate"),
-            ("10-tls", "idle, TLS"),
-            metric="kib_per_connection",
-            unit=memory,
-        ),
-        "deflate": each(
-            ("12-200B", "ticks of 200 B"),
-            ("12-2KiB", "ticks of 2 KiB"),
-            ("12-64KiB", "ticks of 64 KiB"),
-            metric="payload_mb_per_cpu_s",
-            unit="MB echoed per second of CPU",
-        ),
-        "fairness": each(
-            ("14-messages", "flood of 2-byte messages"),
-            ("14-fragments", "flood of empty fragments"),
-            ("14-pings", "flood of pings"),
-            metric="p99_ms",
-            unit="p99 of the others, ms, log scale",
+        *each(
+            ("8-plain", "loop held, plain"),
+            ("8-deflate", "loop held, deflate"),
+            metric="held_max_ms",
+            unit="at most, ms, log scale",
             log=True,
         ),
-        "tls": each(
-            ("13-32B-x64", "TLS, 32 B, 64 in flight"),
-            ("13-32B", "TLS, 32 B, 1 in flight"),
-            ("13-64KiB", "TLS, 64 KiB"),
-            ("9", "handshake, no TLS"),
-            metric="cpu_us",
-            unit="server CPU, µs",
-        ),
+    ],
+    "memory": each(
+        ("10-plain", "idle, plain"),
+        ("10-deflate", "idle, deflate"),
+        ("10-tls", "idle, TLS"),
+        metric="kib_per_connection",
+        unit=MEMORY,
+    ),
+    "deflate": each(
+        ("12-200B", "ticks of 200 B"),
+        ("12-2KiB", "ticks of 2 KiB"),
+        ("12-64KiB", "ticks of 64 KiB"),
+        metric="payload_mb_per_cpu_s",
+        unit="MB echoed per second of CPU",
+    ),
+    "fairness": each(
+        ("14-messages", "flood of 2-byte messages"),
+        ("14-fragments", "flood of empty fragments"),
+        ("14-pings", "flood of pings"),
+        metric="p99_ms",
+        unit="p99 of the others, ms, log scale",
+        log=True,
+    ),
+    "tls": each(
+        ("13-32B-x64", "TLS, 32 B, 64 in flight"),
+        ("13-32B", "TLS, 32 B, 1 in flight"),
+        ("13-64KiB", "TLS, 64 KiB"),
+        ("9", "handshake, no TLS"),
+        metric="cpu_us",
+        unit="server CPU, µs",
+    ),
+}
+"""What each picture of docs/performance.md shows."""
+
+
+def panels_of(loop: str = "asyncio") -> dict[str, Sequence[Panel]]:
+    """Return the panels of each picture."""
+    return {
+        name: [replace(panel, loop=loop) for panel in panels] for name, panels in PICTURES.items()
     }
 
 
