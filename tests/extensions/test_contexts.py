@@ -159,6 +159,16 @@ def test_kinds_of_buffers(kind: Callable[[bytes], Any], size: int) -> None:
         assert peer.inflate(extension.deflate(kind(message), True, True)) == message
 
 
+def test_the_window_goes_along_to_the_one_for_large_messages(using: Backend) -> None:
+    extension, peer = make(), Peer()
+    for seed in range(3):
+        for message in (ticks(300, seed), random.Random(seed).randbytes(3000), ticks(3000, seed)):
+            assert receive(extension, peer.deflate(message)) == message
+    with pytest.raises(ProtocolError) as info:
+        receive(extension, b"\x07" * 2000)
+    assert isinstance(info.value.__cause__, using.error)
+
+
 # Rest.
 
 

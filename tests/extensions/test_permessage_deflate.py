@@ -315,10 +315,10 @@ def test_what_follows_final_blocks_is_not_copied_for_each() -> None:
 
 @pytest.mark.parametrize("data", [b"\x07", b"\xff\xff", b"\x00\x01\x00\x00\x00", b"\x06garbage"])
 @pytest.mark.parametrize("apart", [False, True])
-def test_corrupt_data(using: Backend, data: bytes, apart: bool) -> None:
+def test_corrupt_data(data: bytes, apart: bool) -> None:
     with pytest.raises(ProtocolError, match="^decompression failed$") as info:
         inflate(make(), [bytes((byte,)) for byte in data] if apart else [data])
-    assert isinstance(info.value.__cause__, using.error)
+    assert isinstance(info.value.__cause__, zlib.error)
     with pytest.raises(ProtocolError, match="^decompression failed$"):
         make().decode(Frame(BINARY, data, rsv1=True))
 

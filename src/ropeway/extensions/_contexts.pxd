@@ -5,13 +5,14 @@ import cython
 
 cdef class Inflater:
     cdef object backend
-    cdef object error
+    cdef object using
     cdef int bits
     cdef bint no_takeover
     cdef object context
     cdef long long inflated
     cdef int final_blocks
     cdef bint in_message
+    cdef bint at_start
     cdef bint used
     cdef bytes window
     cdef bint packed
@@ -21,6 +22,8 @@ cdef class Inflater:
     @cython.locals(data="bytes", output="bytes")
     cpdef bytes inflate(self, piece, long long room, bint last)
 
+    cdef _prepare(self, bint large)
+
     @cython.locals(output="bytes")
     cdef bytes _decompress(self, bytes data, long long space, long long room)
 
@@ -29,8 +32,11 @@ cdef class Inflater:
 
     cdef _restart(self)
     cdef _make(self)
+    cdef _drop(self)
 
     @cython.locals(size="long long")
+    cdef _keep_window(self)
+
     cpdef bint rest(self) except -1
 
 
@@ -53,3 +59,4 @@ cdef class Deflater:
     cpdef sent(self, apart)
     cdef bytes _content(self)
     cpdef bint rest(self) except -1
+    cdef _drop(self)

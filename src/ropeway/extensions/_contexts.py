@@ -11,7 +11,8 @@ from typing import Any
 
 from ..exceptions import PayloadTooBig, ProtocolError
 from ..typing import BytesLike
-from ._backends import Backend, deflater
+from ._backends import ZLIB, Backend, deflater
+from ._memory import counted, uncounted
 
 # 7.2.1: what a sync flush ends with, and what the sender removes.
 EMPTY_STORED_BLOCK = b"\x00\x00\xff\xff"
@@ -32,35 +33,45 @@ LONGEST_MATCH = 258
 # A smaller window isn't worth the 20 us that it takes to compress it.
 PACKED_FROM = 512
 
+# From this many compressed bytes on, a faster library is worth its context of 40 to 60 KiB, where
+# zlib's takes 11.
+LARGE_PIECE = 1024
+
 
 class Inflater:
     """Decompresses what the peer sends.
 
+    It begins with zlib, and goes over to the backend with the first large message.
+
     Invariants: without ``context``, what the peer may refer to is in ``window``, compressed if
-    ``packed``; ``inflated`` bytes came out of ``context``, its dictionary included, unless
-    something emptied the window since.
+    ``packed``; ``inflated`` bytes came out of ``context``, its dictionary included, since it was
+    made; ``using`` made it.
     """
 
     def __init__(self, backend: Backend, bits: int, no_takeover: bool) -> None:
         self.backend = backend
-        self.error = backend.error
+        self.using = ZLIB
         self.bits = bits
         self.no_takeover = no_takeover
         self.context: Any = None
         self.inflated = 0
         self.final_blocks = 0
         self.in_message = False
+        self.at_start = False
         self.used = False
         self.window = b""
         self.packed = False
+
+    def __del__(self) -> None:
+        if self.context is not None:
+            uncounted()
 
     def start(self) -> None:
         """Begin a message."""
         self.final_blocks = 0
         self.in_message = True
+        self.at_start = True
         self.used = True
-        if self.context is None or self.no_takeover:
-            self._make()
 
     def inflate(self, piece: BytesLike, room: int, last: bool) -> bytes:
         """Inflate the next piece of a message, never beyond ``room`` bytes and one.
@@ -77,6 +88,9 @@ class Inflater:
 
         """
         data = bytes(piece)
+        if self.at_start:
+            self.at_start = False
+            self._prepare(len(data) >= LARGE_PIECE)
         if last:
             # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
             data += EMPTY_STORED_BLOCK
@@ -86,14 +100,23 @@ class Inflater:
         if last:
             self.in_message = False
             if self.no_takeover:
-                self.context = None
+                self._drop()
         return output
+
+    def _prepare(self, large: bool) -> None:
+        if self.context is None:
+            self.using = self.backend if large else ZLIB
+            self._make()
+        elif large and self.using is not self.backend:
+            self._keep_window()
+            self.using = self.backend
+            self._make()
 
     def _decompress(self, data: bytes, space: int, room: int) -> bytes:
         try:
             # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
             output: bytes = self.context.decompress(data, 0 if room == NO_LIMIT else space + 1)
-        except self.error as exc:
+        except self.using.error as exc:
             raise ProtocolError("decompression failed") from exc
         if room != NO_LIMIT and len(output) > space:
             raise PayloadTooBig(None, room)
@@ -129,12 +152,24 @@ class Inflater:
         self._make()
 
     def _make(self) -> None:
-        """Make the context, with the window that it had when it was given back."""
+        """Make the context, with the window that was kept."""
         window = zlib.decompress(self.window) if self.packed else self.window
         self.window = b""
         self.packed = False
-        self.context = self.backend.inflater(self.bits, window)
+        if self.context is None:
+            counted()
+        self.context = self.using.inflater(self.bits, window)
         self.inflated = len(window)
+
+    def _drop(self) -> None:
+        self.context = None
+        uncounted()
+
+    def _keep_window(self) -> None:
+        # No API gives the window out, but a block that refers to all of it makes zlib repeat it.
+        size = min(self.inflated, 1 << self.bits)
+        if size:
+            self.window = self.context.decompress(whole_window(size), size)
 
     def rest(self) -> bool:
         """Give the context back, keeping its window, if it wasn't used since the last call.
@@ -148,13 +183,11 @@ class Inflater:
         if self.used or self.in_message:
             self.used = False
             return True
-        # No API gives the window out, but a block that refers to all of it makes zlib repeat it.
-        size = min(self.inflated, 1 << self.bits)
-        if size:
-            window: bytes = self.context.decompress(whole_window(size), size)
-            self.packed = size >= PACKED_FROM
-            self.window = zlib.compress(window, 1) if self.packed else window
-        self.context = None
+        self._keep_window()
+        if len(self.window) >= PACKED_FROM:
+            self.window = zlib.compress(self.window, 1)
+            self.packed = True
+        self._drop()
         return False
 
 
@@ -229,6 +262,9 @@ class Deflater:
         self.window: Window | None = None
         self.used = False
 
+    def __del__(self) -> None:
+        self._drop()
+
     def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
         """Compress a fragment of a message.
 
@@ -244,6 +280,8 @@ class Deflater:
             self.sent(apart)
             return apart.deflated
         if self.context is None or (first and self.no_takeover):
+            if self.context is None:
+                counted()
             self.context = deflater(zlib, self.bits, self.settings, self._content())
             self.window = None
         deflated: bytes = self.context.compress(payload)
@@ -251,7 +289,7 @@ class Deflater:
         if not last:
             return deflated
         if self.no_takeover:
-            self.context = None
+            self._drop()
         # 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end".
         return deflated[:-4]
 
@@ -274,7 +312,7 @@ class Deflater:
     def sent(self, apart: Apart) -> None:
         """Note that the next message was compressed apart: the peer's window has moved on."""
         self.used = True
-        self.context = None
+        self._drop()
         self.window = None if self.no_takeover else apart.window
 
     def _content(self) -> bytes:
@@ -290,6 +328,11 @@ class Deflater:
         if self.used:
             self.used = False
             return self.context is not None or self.window is not None
-        self.context = None
+        self._drop()
         self.window = None
         return False
+
+    def _drop(self) -> None:
+        if self.context is not None:
+            self.context = None
+            uncounted()
