@@ -61,11 +61,14 @@ class Talker:
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def settle(self) -> None:
-        """Wait until the process has nothing left to do."""
-        before, now = -1.0, self.cpu()
-        while now - before > IDLE_CPU:
+        """Wait until the process has nothing left to do, for at most ten seconds."""
+        before, end = self.cpu(), time.monotonic() + 10
+        while time.monotonic() < end:
             time.sleep(0.5)
-            before, now = now, self.cpu()
+            now = self.cpu()
+            if now - before < IDLE_CPU:
+                break
+            before = now
 
 
 @contextlib.contextmanager

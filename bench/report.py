@@ -26,7 +26,6 @@ COLUMNS = {
     "p99_us": "p99, µs",
     "p99_ms": "p99, ms",
     "max_ms": "max, ms",
-    "quiet_p99_ms": "p99 without flood, ms",
     "unanswered": "unanswered",
     "flood_per_s": "flood/s",
     "flood_solo_per_s": "flood alone/s",

@@ -16,7 +16,7 @@ ROOMS = {"ropeway", "picows", "picows_websockets", "websockets", "aiohttp", "bar
 
 def broadcast(compression: bool, contender: Contender, loop: str, timing: Timing) -> Metrics:
     arguments = ["--compression"] if compression else []
-    count = max(6, round(20 * timing.seconds))
+    count = max(5, round(20 * timing.seconds))
     with (
         staging(contender, loop, "room", *arguments) as (server, port),
         swarming(port, compression=compression) as swarm,

@@ -48,6 +48,7 @@ def scenario(size: int, label: str, count: int, depth: int) -> Scenario:
         f"permessage-deflate: echo of JSON ticks of {label}, {depth} in flight",
         takes_part,
         functools.partial(echo, size, count, depth),
+        quick_rounds=2,
     )
 
 

@@ -15,8 +15,8 @@ from . import Metrics, Scenario, Timing
 
 CONNECTIONS = 2_000
 WARM_UP = 300
-# How long connections have been silent when their memory is weighed: what is given back after some
-# idle time should have been, and keepalive (20 s, with most contenders) should not have begun.
+# How long compressed connections have been silent when they are weighed: what is given back after
+# some idle time should have been, and keepalive (20 s, with most contenders) should not have begun.
 IDLE = 8.0
 WAVES = 4
 WAVE = 3_000
@@ -49,7 +49,7 @@ def idle(compression: bool, contender: Contender, loop: str, timing: Timing) -> 
         swarm("open", CONNECTIONS)
         swarm("send", hello, 1)
         at_once = server.rss()
-        time.sleep(IDLE)
+        time.sleep(IDLE if compression else 0)
         return weighed(server, before, at_once)
 
 
@@ -63,7 +63,6 @@ def idle_tls(contender: Contender, loop: str, timing: Timing) -> Metrics:
         before = settled(server)
         crowd("open", CONNECTIONS)
         at_once = server.rss()
-        time.sleep(IDLE)
         return weighed(server, before, at_once)
 
 
@@ -74,6 +73,7 @@ def settled(server: Talker) -> int:
 
 
 def weighed(server: Talker, before: int, at_once: int) -> Metrics:
+    server.settle()
     server("collect")
     return {
         "kib_per_connection": round((server.rss() - before) / CONNECTIONS / 1024, 2),
