@@ -4,6 +4,7 @@
 #   make demo            install the package and show it at work
 #   make test            all tests, on the compiled and on the pure build
 #   make lint            formatting, lint, types
+#   make leaks           a million messages, a hundred thousand connections: does memory grow?
 #   make autobahn        the Autobahn test suite: 517 cases, both sides, both builds (an hour)
 #   make autobahn-quick  the same without the compression groups (301 cases, a few minutes)
 #   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
@@ -24,7 +25,7 @@ DECLARATIONS := $(shell find src -name '*.pxd')
 COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
             $(wildcard $(DECLARATIONS:.pxd=.py))
 
-.PHONY: demo test lint autobahn autobahn-quick bench bench-full build clean
+.PHONY: demo test leaks lint autobahn autobahn-quick bench bench-full build clean
 
 demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
@@ -32,6 +33,10 @@ demo: $(VENV)/built
 test: $(VENV)/built $(VENV)/test
 	ROPEWAY_PURE=0 $(BIN)/python -m pytest $(PYTEST_ARGS)
 	ROPEWAY_PURE=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+leaks: $(VENV)/built $(VENV)/test
+	ROPEWAY_PURE=0 $(BIN)/python -m pytest -s --full-leaks tests/leaks $(PYTEST_ARGS)
+	ROPEWAY_PURE=1 $(BIN)/python -m pytest -s --full-leaks tests/leaks $(PYTEST_ARGS)
 
 # On PATH, because the linters call each other and Python by name.
 lint: export PATH := $(CURDIR)/$(BIN):$(PATH)

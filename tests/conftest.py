@@ -31,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the event loops in debug mode, as PYTHONASYNCIODEBUG=1 does",
     )
+    parser.addoption(
+        "--full-leaks",
+        action="store_true",
+        help="look for leaks in a million messages and a hundred thousand connections",
+    )
 
 
 def pytest_report_header() -> str:

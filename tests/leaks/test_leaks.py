@@ -1,0 +1,126 @@
+"""Memory does not grow with the messages and the connections that there have been.
+
+Quick by default; ``make leaks`` (``pytest tests/leaks --full-leaks``) runs at full length.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ..support.loops import LOOPS
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.skipif(sys.implementation.name != "cpython", reason="asks CPython's allocator"),
+    pytest.mark.timeout(3600),
+]
+
+
+class Kind(NamedTuple):
+    """A kind of run: how many in a quick and in a full one, and what may be left of each.
+
+    The bounds are above what caches, the allocator and the kernel's pages make of a run in which
+    nothing leaks; those of a full run are a part of them, since that is spread over more.
+    """
+
+    quick: int
+    full: int
+    bytes_each: float
+    pages_each: float
+    """Bytes of resident memory, which comes in pages and never shrinks quite."""
+
+
+KINDS = {
+    "plain_messages": Kind(20_000, 1_000_000, 2, 100),
+    "mixed_messages": Kind(4_000, 200_000, 8, 400),
+    "plain_connections": Kind(2_000, 100_000, 50, 1000),
+    "mixed_connections": Kind(800, 40_000, 150, 2000),
+    "tls_connections": Kind(200, 5_000, 300, 8000),
+}
+
+every_loop = pytest.mark.parametrize("loop", LOOPS)
+
+
+def measure(kind: str, count: int, loop: str, *options: str) -> dict[str, Any]:
+    """Run one kind in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.leaks.program", kind, str(count), "--loop", loop, *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    return dict(json.loads(result.stdout))
+
+
+def growth(samples: list[dict[str, int]], field: str) -> float:
+    """Tell by how much a figure grows with each message or connection, after the warm-up."""
+
+    def level(part: list[dict[str, int]]) -> tuple[float, float]:
+        return (
+            statistics.median(sample[field] for sample in part),
+            statistics.median(sample["done"] for sample in part),
+        )
+
+    size = len(samples)
+    (before, done_before), (after, done_after) = (
+        level(samples[size // 4 : size // 2]),
+        level(samples[3 * size // 4 :]),
+    )
+    return (after - before) / (done_after - done_before)
+
+
+@every_loop
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_does_not_grow(kind: str, loop: str, request: pytest.FixtureRequest) -> None:
+    full = request.config.getoption("--full-leaks")
+    limits = KINDS[kind]
+    count = limits.full if full else limits.quick
+    samples = measure(kind, count, loop, "--collect")["samples"]
+    blocks, resident = growth(samples, "blocks"), growth(samples, "resident")
+    print(f"{kind} on {loop}: {blocks:.4f} blocks, {resident:.1f} bytes resident, each of {count}")
+    part = 10 if full else 1
+    assert blocks < limits.bytes_each / 50 / part
+    assert resident < limits.pages_each / part
+    assert growth(samples, "descriptors") < 0.01
+
+
+@every_loop
+@pytest.mark.parametrize("kind", KINDS)
+def test_traced_memory_does_not_grow(kind: str, loop: str, request: pytest.FixtureRequest) -> None:
+    full = request.config.getoption("--full-leaks")
+    limits = KINDS[kind]
+    count = limits.full // 10 if full else limits.quick // 2
+    samples = measure(kind, count, loop, "--collect", "--traced")["samples"]
+    traced = growth(samples, "traced")
+    print(f"{kind} on {loop}: {traced:.2f} bytes each of {count}")
+    assert traced < limits.bytes_each / (10 if full else 1)
+
+
+@every_loop
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tls_connections"])
+def test_nothing_needs_the_garbage_collector(kind: str, loop: str) -> None:
+    # TLS does: asyncio's and uvloop's transports for it are cycles.
+    garbage = measure(kind, 200, loop)["garbage"]
+    known = {name: count for name, count in garbage.items() if count >= 50}
+    assert not [name for name in known if name.startswith("ropeway.")], known
+    # asyncio's own transport refers to itself.
+    if loop == "asyncio" and any(name.startswith("asyncio.selector_events.") for name in known):
+        pytest.xfail("asyncio's own transport for TCP is a cycle")
+    assert not known
+
+
+def test_a_leak_would_be_seen() -> None:
+    samples = [
+        {"done": 100 * index, "traced": 5_000_000 + 64 * 100 * index} for index in range(1, 26)
+    ]
+    assert growth(samples, "traced") == 64
