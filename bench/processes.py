@@ -155,7 +155,7 @@ def result_of(process: subprocess.Popen[str], timeout: float = 120) -> dict[str,
         process.kill()
         process.wait()
     if process.returncode:
-        raise RuntimeError(f"{process.args} failed ({process.returncode}):\n{errors[-4000:]}")
+        raise RuntimeError(f"{process.args!r} failed ({process.returncode}):\n{errors[-4000:]}")
     if errors:
         print(errors, file=sys.stderr, end="")
     result: dict[str, float] = json.loads(output.splitlines()[-1])

@@ -9,7 +9,7 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ async def measure(function: Callable[[str, Job], Coroutine[Any, Any, None]], job
     finish(start, stop)
 
 
-def check(clients: list[asyncio.Future[None]]) -> None:
+def check(clients: Sequence[asyncio.Future[None]]) -> None:
     for client in clients:
         if client.done():
             client.result()
