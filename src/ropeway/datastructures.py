@@ -22,6 +22,12 @@ is_text = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 is_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
 
 
+# A header that reads the same whoever parses it: one space, then a value that is stripped already.
+is_plain_line = re.compile(
+    r"[-!#$%&'*+.^_`|~0-9A-Za-z]++: (?![\t ])[\t\x20-\x7e\x80-\xff]++(?<![\t ])\r\n"
+).fullmatch
+
+
 # The same as alphabets, for bytes.translate.
 TEXT_ALPHABET = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 TOKEN_ALPHABET = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -249,6 +255,14 @@ class Headers(MutableMapping[str, str]):
     def _replace(self, key: str, value: str) -> None:
         """Set a header whether it is there or not."""
         lower = key.lower()
+        block = self._block
+        if block is not None and f"\r\n{lower}: ".encode() not in b"\r\n" + block.lower():
+            # The smallest form can grow without the others, which cost more than the line.
+            line = f"{key}: {value}\r\n"
+            if type(value) is str and is_plain_line(line):
+                self._block = block[:-2] + line.encode("iso-8859-1") + b"\r\n"
+                self._index = self._items = None
+                return
         for name, _ in self._list():
             if name.lower() == lower:
                 del self[key]

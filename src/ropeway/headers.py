@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
@@ -48,6 +49,9 @@ _escaped = re.compile(r"\\(.)", re.DOTALL)
 _token68 = re.compile(r"[-A-Za-z0-9._~+/]+=*")
 _quotable = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _to_escape = re.compile(r'(["\\])')
+
+# A longer Sec-WebSocket-Extensions header is not one that many clients send.
+LONGEST_KNOWN = 128
 
 # RFC 9110, 5.6.1.2 and 5.6.3: optional whitespace, and commas around empty list items.
 _whitespace = re.compile(r"[\t ]*")
@@ -173,7 +177,20 @@ def parse_extension(header: str) -> list[ExtensionHeader]:
     Raises:
         InvalidHeaderFormat: when it doesn't follow the grammar.
     """
+    if len(header) > LONGEST_KNOWN:
+        return _parse_extensions(header)
+    # Clients are of a few kinds, and each kind offers the same every time.
+    return [(name, list(parameters)) for name, parameters in _known_extensions(header)]
+
+
+def _parse_extensions(header: str) -> list[ExtensionHeader]:
     return _parse_list(_parse_extension_item, header, "Sec-WebSocket-Extensions")
+
+
+@functools.lru_cache(maxsize=64)
+def _known_extensions(header: str) -> list[ExtensionHeader]:
+    """Parse a header that may well come again; the result belongs to all who ask."""
+    return _parse_extensions(header)
 
 
 def build_extension(extensions: Sequence[ExtensionHeader]) -> str:

@@ -65,6 +65,10 @@ ReadLine = Callable[[int, type[Exception]], Generator[None, None, bytes | bytear
 ReadExact = Callable[[int], Generator[None, None, bytes | bytearray]]
 ReadToEof = Callable[[int, type[Exception]], Generator[None, None, bytes | bytearray]]
 
+# The response that a server sends most.
+REASON_101 = "Switching Protocols"
+LINE_101 = b"HTTP/1.1 101 Switching Protocols\r\n"
+
 # Not from strftime or calendar, whose names depend on the locale.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -285,6 +289,8 @@ class Response:
                 sent.
             InvalidHeaderValue: when a header value contains a character that can't be sent.
         """
+        if self.status_code == 101 and self.reason_phrase == REASON_101 and not self.body:
+            return LINE_101 + self.headers.serialize()
         if not is_text(self.reason_phrase):
             raise ValueError(f"invalid HTTP reason phrase: {self.reason_phrase!r}")
         line = f"HTTP/1.1 {self.status_code:d} {self.reason_phrase}\r\n"

@@ -53,6 +53,9 @@ Origins = Sequence[Origin | re.Pattern[str] | None] | str
 # 4.2.1: the only version that there is.
 VERSION = "13"
 
+# What all responses that accept begin with, as it is sent.
+ACCEPTANCE = "Date: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
 NOT_FOR_BROWSERS = (
     "\n\nYou cannot access a WebSocket server directly with a browser. You need a WebSocket client."
 )
@@ -136,18 +139,13 @@ class ServerProtocol(Protocol):
         except Exception as exc:
             return self._refusal(request, exc)
         request.headers._compact()
-        headers = Headers._from_items(
-            [
-                ("Date", http_date(time.time())),
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Accept", accept),
-            ]
-        )
+        block = ACCEPTANCE % http_date(time.time())
+        headers = Headers._from_block(block.encode(), None)
+        headers._replace("Sec-WebSocket-Accept", accept)
         if extensions is not None:
-            headers["Sec-WebSocket-Extensions"] = extensions
+            headers._replace("Sec-WebSocket-Extensions", extensions)
         if subprotocol is not None:
-            headers["Sec-WebSocket-Protocol"] = subprotocol
+            headers._replace("Sec-WebSocket-Protocol", subprotocol)
         return Response(101, "Switching Protocols", headers)
 
     def _refusal(self, request: Request, exc: Exception) -> Response:

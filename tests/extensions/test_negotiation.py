@@ -270,3 +270,14 @@ def test_enabling_twice_changes_nothing(side: str) -> None:
         name = "other"
 
     assert [factory.name for factory in enable([Other()])] == ["other", "permessage-deflate"]
+
+
+def test_what_a_factory_answers_is_the_callers() -> None:
+    factory = ServerPerMessageDeflateFactory(server_max_window_bits=12)
+    answer, extension = factory.process_request_params([], [])
+    answer.clear()
+    again, other = factory.process_request_params([], [])
+    assert again == [("server_max_window_bits", "12")]
+    assert other is not extension
+    factory.server_max_window_bits = 11
+    assert factory.process_request_params([], [])[0] == [("server_max_window_bits", "11")]

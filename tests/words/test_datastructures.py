@@ -352,3 +352,23 @@ def test_replacing() -> None:
     headers._replace("Set-COOKIE", "c")
     headers._replace("Other", "d")
     assert items(headers) == [("Server", "x"), ("Set-COOKIE", "c"), ("Other", "d")]
+
+
+@given(
+    st.lists(st.tuples(NAMES, st.sampled_from(["1", "a b"]))),
+    st.tuples(st.one_of(NAMES, st.sampled_from(["", "é", "a b"])), VALUES),
+)
+def test_replacing_in_a_block_is_as_in_a_list(
+    pairs: list[tuple[str, str]], added: tuple[str, str]
+) -> None:
+    def outcome(headers: Headers) -> Any:
+        try:
+            headers._replace(*added)
+        except InvalidHeaderValue as exc:
+            return str(exc)
+        try:
+            return items(headers), headers.get_all(added[0]), headers.serialize()
+        except ValueError as exc:
+            return str(exc)
+
+    assert outcome(Headers._from_block(Headers(pairs).serialize(), None)) == outcome(Headers(pairs))

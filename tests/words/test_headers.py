@@ -369,3 +369,12 @@ def test_a_large_header_is_parsed_as_a_small_one() -> None:
     assert parse_connection(" ,\t".join(names)) == names
     credentials = base64.b64encode(b"a:" + b"b" * 12000).decode()
     assert parse_authorization_basic(f"Basic {credentials}") == ("a", "b" * 12000)
+
+
+@pytest.mark.parametrize("header", ["a; b=1, c", "a; " + "b" * 200])
+def test_what_parse_extension_returns_is_the_callers(header: str) -> None:
+    expected = parse_extension(header)
+    again = parse_extension(header)
+    again[0][1].clear()
+    again.clear()
+    assert parse_extension(header) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
@@ -397,37 +398,59 @@ class ServerPerMessageDeflateFactory(ServerExtensionFactory):
         """Answer a client's offer; see :class:`ServerExtensionFactory`."""
         if any(other.name == self.name for other in accepted_extensions):
             raise NegotiationError(f"skipped duplicate {self.name}")
-        offer = _Parameters.parse(params, offer=True)
-
-        server_bits = _smaller(self.server_max_window_bits, offer.server_max_window_bits)
-        if server_bits == 8:
-            raise NegotiationError("unsupported server_max_window_bits = 8, use 9")
-
-        client_bits: int | None
-        if offer.client_max_window_bits is None:
-            # 7.1.2.2: without it in the offer, the client doesn't take a limit.
-            if self.require_client_max_window_bits:
-                raise NegotiationError("required client_max_window_bits")
-            client_bits = None
-        elif offer.client_max_window_bits is True:
-            client_bits = self.client_max_window_bits
-        else:
-            client_bits = _smaller(self.client_max_window_bits, offer.client_max_window_bits)
-
-        answer = _Parameters(
-            self.server_no_context_takeover or offer.server_no_context_takeover,
-            self.client_no_context_takeover or offer.client_no_context_takeover,
-            server_bits,
-            client_bits,
+        answer, built = _answer(
+            self.server_no_context_takeover,
+            self.client_no_context_takeover,
+            self.server_max_window_bits,
+            self.client_max_window_bits,
+            self.require_client_max_window_bits,
+            tuple(params),
         )
-        return answer.build(), PerMessageDeflate(
+        return list(built), PerMessageDeflate(
             remote_no_context_takeover=answer.client_no_context_takeover,
             local_no_context_takeover=answer.server_no_context_takeover,
-            remote_max_window_bits=client_bits or LARGEST_WINDOW_BITS,
-            local_max_window_bits=server_bits or LARGEST_WINDOW_BITS,
+            remote_max_window_bits=answer.client_max_window_bits or LARGEST_WINDOW_BITS,
+            local_max_window_bits=answer.server_max_window_bits or LARGEST_WINDOW_BITS,
             compress_settings=self.compress_settings,
             threshold=self.threshold,
         )
+
+
+# Clients of a kind offer the same every time, and few offers are valid.
+@functools.lru_cache(maxsize=64)
+def _answer(
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: int | None,
+    client_max_window_bits: int | None,
+    require_client_max_window_bits: bool,
+    params: tuple[ExtensionParameter, ...],
+) -> tuple[_Parameters, tuple[ExtensionParameter, ...]]:
+    """Answer an offer, given a factory's settings; gives the answer also as it is sent."""
+    offer = _Parameters.parse(params, offer=True)
+
+    server_bits = _smaller(server_max_window_bits, offer.server_max_window_bits)
+    if server_bits == 8:
+        raise NegotiationError("unsupported server_max_window_bits = 8, use 9")
+
+    client_bits: int | None
+    if offer.client_max_window_bits is None:
+        # 7.1.2.2: without it in the offer, the client doesn't take a limit.
+        if require_client_max_window_bits:
+            raise NegotiationError("required client_max_window_bits")
+        client_bits = None
+    elif offer.client_max_window_bits is True:
+        client_bits = client_max_window_bits
+    else:
+        client_bits = _smaller(client_max_window_bits, offer.client_max_window_bits)
+
+    answer = _Parameters(
+        server_no_context_takeover or offer.server_no_context_takeover,
+        client_no_context_takeover or offer.client_no_context_takeover,
+        server_bits,
+        client_bits,
+    )
+    return answer, tuple(answer.build())
 
 
 def _smaller(ours: int | None, theirs: int | None) -> int | None:
