@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 # RFC 6455, 1.3: the constant that ties Sec-WebSocket-Accept to this protocol.
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_guid = GUID.encode()
 
 _logger_prefix = "ropeway"
 
@@ -46,7 +47,7 @@ def accept_key(key: str) -> str:
     Returns:
         The base64 of the SHA-1 of the key and the protocol's GUID.
     """
-    digest = hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()
+    digest = hashlib.sha1(key.encode() + _guid, usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False).decode()
 
 
