@@ -9,6 +9,7 @@
 #   make autobahn-quick  the same without the compression groups (301 cases, a few minutes)
 #   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
 #   make bench-full      the same with all contenders, on two loops, for longer (hours)
+#   make sanitize        tests of the wire with gcc's address and undefined behaviour sanitizers
 #   make build           only compile what changed
 #   make clean
 
@@ -25,7 +26,7 @@ DECLARATIONS := $(shell find src -name '*.pxd')
 COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
             $(wildcard $(DECLARATIONS:.pxd=.py))
 
-.PHONY: demo test leaks lint autobahn autobahn-quick bench bench-full build clean
+.PHONY: demo test leaks lint sanitize autobahn autobahn-quick bench bench-full build clean
 
 demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
@@ -46,6 +47,22 @@ lint: $(VENV)/package $(VENV)/lint
 	mypy
 	pyright
 	cython-lint src
+
+# A build of its own; Python's allocator gives way to one whose objects have an end to run over.
+SANITIZED := build/sanitize
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZED_TESTS ?= tests/wire tests/core tests/extensions
+
+sanitize: $(VENV)/package $(VENV)/test
+	mkdir -p $(SANITIZED)
+	gcc -std=c11 -O2 -g -Wall -Wextra -Werror $(SANITIZERS) -Isrc/ropeway/_wire \
+	    tests/wire/fuzz.c -o $(SANITIZED)/fuzz
+	$(SANITIZED)/fuzz
+	CC=gcc CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" \
+	    $(BIN)/python setup.py --quiet build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=detect_leaks=0 ROPEWAY_PURE=0 PYTHONPATH=$(SANITIZED)/lib \
+	    $(BIN)/python -m pytest -p no:cacheprovider --timeout 300 $(SANITIZED_TESTS) $(PYTEST_ARGS)
 
 autobahn: $(VENV)/built
 	$(BIN)/python tests/autobahn/run.py

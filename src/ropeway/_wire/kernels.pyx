@@ -222,6 +222,12 @@ cdef class PayloadBuffer:
 
     cpdef put(self, object data, Py_ssize_t start, Py_ssize_t end, uint32_t key):
         cdef Py_ssize_t size = end - start
+        cdef uint8_t sample[256]
+        if self.is_str and self.filled == 0:
+            # Text that begins like this will hardly stay ASCII, and would be moved.
+            self.is_str = ropeway_mask_copy(
+                sample, _readable(data) + start, min(size, 256), key
+            ) < 0x80
         if self.capacity - self.filled < size:
             self._reserve(4 * (self.filled + size))
         self.seen |= ropeway_mask_copy(
