@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -14,7 +16,16 @@ from typing import Any
 
 import pytest
 
-from ..support.endpoints import Handed, against_raw, both_roles, connecting, port_of, serving, until
+from ..support.endpoints import (
+    Handed,
+    against_raw,
+    both_roles,
+    connecting,
+    port_of,
+    serving,
+    settle,
+    until,
+)
 from ..support.rawpeer import TEXT, RawPeer
 from ..support.subject import NAME, ORACLE, ConnectionClosed
 
@@ -66,6 +77,34 @@ async def lose(ws: Any, peer: Any) -> None:
         pass
 
 
+async def lose_while_iterating(ws: Any, peer: Any) -> None:
+    async def iterate() -> None:
+        async for _ in ws:
+            pass
+
+    iterating = asyncio.create_task(iterate())
+    await settle()
+    peer.transport.abort()
+    await asyncio.wait([iterating])
+    assert isinstance(iterating.exception(), ConnectionClosed)
+
+
+async def lose_while_sending(ws: Any, peer: Any) -> None:
+    peer.transport.pause_reading()
+    sending = asyncio.create_task(ws.send(os.urandom(1 << 24)))
+    await settle()
+    peer.transport.abort()
+    await asyncio.wait([sending])
+    assert isinstance(sending.exception(), ConnectionClosed)
+
+
+async def use_when_closed(ws: Any, peer: Any) -> None:
+    await ws.close()
+    for operation in (ws.recv, lambda: ws.send("x"), ws.ping, lambda: anext(aiter(ws), None)):
+        with contextlib.suppress(ConnectionClosed):
+            await operation()
+
+
 async def time_out(ws: Any, peer: Any) -> None:
     try:
         async with asyncio.timeout(0.01):
@@ -91,6 +130,9 @@ async def leave_a_ping_and_a_message(ws: Any, peer: Any) -> None:
         close_while_receiving,
         close_by_iteration,
         lose,
+        lose_while_iterating,
+        lose_while_sending,
+        use_when_closed,
         time_out,
         leave_a_ping_and_a_message,
     ],

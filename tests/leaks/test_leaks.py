@@ -41,7 +41,7 @@ class Kind(NamedTuple):
 KINDS = {
     "plain_messages": Kind(20_000, 1_000_000, 2, 100),
     "mixed_messages": Kind(4_000, 200_000, 20, 400),
-    "plain_connections": Kind(2_000, 100_000, 50, 1000),
+    "plain_connections": Kind(2_000, 100_000, 100, 1000),
     "mixed_connections": Kind(800, 40_000, 150, 2000),
     "tls_connections": Kind(200, 5_000, 300, 8000),
 }
