@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ropeway.exceptions import PayloadTooBig, ProtocolError
-from ropeway.extensions import permessage_deflate
+from ropeway.extensions import _contexts, permessage_deflate
 from ropeway.extensions._backends import DEFAULT_SETTINGS, Backend
 from ropeway.extensions._contexts import whole_window
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
@@ -137,6 +137,40 @@ def test_a_large_message_leaves_its_window_to_the_next() -> None:
     assert peer.inflate(payload) == last
     second = message[-4000:] + ticks(60_000, 2)
     assert peer.inflate(send(extension, second)) == second
+
+
+@pytest.mark.parametrize("size", [200, 2048, 65_536])
+def test_no_library_sends_more_than_zlib(using: Backend, size: int) -> None:
+    if using.name == "isal":
+        pytest.skip("isal is for those who would rather send more")
+    messages = [ticks(size, seed) for seed in range(30)]
+    extension, expected = make(), zlib.compressobj(wbits=-12, **DEFAULT_SETTINGS)
+    sent = sum(len(send(extension, message)) for message in messages)
+    limit = 0
+    for message in messages:
+        limit += len(expected.compress(message) + expected.flush(zlib.Z_SYNC_FLUSH)) - 4
+    assert sent <= limit * 1.02
+
+
+def test_seats_are_taken_and_given_back(using: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_contexts._Seats, "free", 2)
+    extensions, peers = [make() for _ in range(3)], [Peer() for _ in range(3)]
+
+    def all_send(size: int, seed: int) -> None:
+        for extension, peer in zip(extensions, peers, strict=True):
+            message = ticks(size, seed)
+            assert peer.inflate(send(extension, message)) == message
+
+    for round, free in enumerate([0, 2, 0] if using.name == "zlib-ng" else [2, 2, 2]):
+        all_send(2000, round)
+        all_send(100, round)
+        if round == 1:
+            # A large message is compressed apart: none has a context any more.
+            all_send(20_000, round)
+        assert _contexts._Seats.free == free
+    put_to_rest(extensions[0])
+    del extensions[1:]
+    assert _contexts._Seats.free == 2
 
 
 def test_a_large_message_in_fragments() -> None:

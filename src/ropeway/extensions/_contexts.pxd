@@ -46,12 +46,16 @@ cdef class Deflater:
     cdef bint no_takeover
     cdef object settings
     cdef long long large
+    cdef long long medium
+    cdef bint seated
     cdef object context
     cdef readonly object window
     cdef bint used
 
     @cython.locals(deflated="bytes")
     cpdef bytes deflate(self, payload, bint first, bint last)
+
+    cdef _make(self)
 
     @cython.locals(deflated="bytes", content="bytes", recent="bytes", size="Py_ssize_t")
     cpdef apart(self, payload)

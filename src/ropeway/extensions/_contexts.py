@@ -37,6 +37,15 @@ PACKED_FROM = 512
 # zlib's takes 11.
 LARGE_PIECE = 1024
 
+# So many contexts of 160 KiB for messages of medium size there may be at a time, 10 MiB in all.
+SEATS = 64
+
+# Larger windows don't gain by such a context: zlib-ng at level 7 takes as long as zlib there.
+LARGEST_SEATED_BITS = 12
+
+# No message is longer than that of the longest frame.
+NEVER = 1 << 62
+
 
 class Inflater:
     """Decompresses what the peer sends.
@@ -238,13 +247,18 @@ class Apart:
         self.window = window
 
 
+class _Seats:
+    free = SEATS
+
+
 class Deflater:
     """Compresses what we send.
 
     A sender may start afresh with any message: it refers only to what it chose to remember. So the
     context can be given back at any time, and a message can be compressed elsewhere.
 
-    Invariants: at most one of ``context`` and ``window`` is set.
+    Invariants: at most one of ``context`` and ``window`` is set; who is ``seated`` has one of the
+    backend's contexts, or is about to make it, and everyone else has one of zlib's.
     """
 
     def __init__(
@@ -254,10 +268,12 @@ class Deflater:
         self.bits = bits
         self.no_takeover = no_takeover
         self.settings = settings
-        # No message is longer than that of the longest frame.
-        self.large = 1 << 62
+        self.large = self.medium = NEVER
         if backend.large is not None and backend.speeds_up(settings):
-            self.large = backend.large
+            self.large = self.medium = backend.large
+            if backend.medium is not None and bits <= LARGEST_SEATED_BITS and not no_takeover:
+                self.medium = backend.medium
+        self.seated = False
         self.context: Any = None
         self.window: Window | None = None
         self.used = False
@@ -275,15 +291,17 @@ class Deflater:
 
         """
         self.used = True
-        if first and last and len(payload) >= self.large:
-            apart = self.apart(payload)
-            self.sent(apart)
-            return apart.deflated
+        if first and last and len(payload) >= self.medium:
+            if len(payload) >= self.large:
+                apart = self.apart(payload)
+                self.sent(apart)
+                return apart.deflated
+            if not self.seated and _Seats.free > 0:
+                self._drop()
+                _Seats.free -= 1
+                self.seated = True
         if self.context is None or (first and self.no_takeover):
-            if self.context is None:
-                counted()
-            self.context = deflater(zlib, self.bits, self.settings, self._content())
-            self.window = None
+            self._make()
         deflated: bytes = self.context.compress(payload)
         deflated += self.context.flush(zlib.Z_SYNC_FLUSH)
         if not last:
@@ -292,6 +310,15 @@ class Deflater:
             self._drop()
         # 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end".
         return deflated[:-4]
+
+    def _make(self) -> None:
+        if self.context is None:
+            counted()
+        if self.seated:
+            self.context = self.backend.deflater_for_medium(self.bits, self._content())
+        else:
+            self.context = deflater(zlib, self.bits, self.settings, self._content())
+        self.window = None
 
     def apart(self, payload: BytesLike) -> Apart:
         """Compress a whole message without the context, for one connection or for many."""
@@ -333,6 +360,9 @@ class Deflater:
         return False
 
     def _drop(self) -> None:
+        if self.seated:
+            self.seated = False
+            _Seats.free += 1
         if self.context is not None:
             self.context = None
             uncounted()
