@@ -53,6 +53,9 @@ cdef class Engine:
 
     cpdef use_inbox(self, Inbox inbox)
     cpdef receive(self, data, Py_ssize_t start, Py_ssize_t end, double now)
+    cpdef Py_ssize_t want(self)
+    cpdef room(self)
+    cpdef receive_in_place(self, Py_ssize_t nbytes, double now)
     cpdef resume(self, double now)
 
     @cython.locals(reader="Reader", inbox="Inbox", budget="int", delivering="bint")

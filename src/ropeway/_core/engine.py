@@ -78,7 +78,9 @@ class Engine:
 
         self._state = state
         self._extensions: list[Extension] = []
-        self.reader = self._make_reader(False)
+        self.reader = Reader(
+            side is SERVER, max_message_size, max_fragment_size, MAX_FRAGMENTS, False
+        )
         self.writer = Writer(side is CLIENT)
         self.closing = Closing()
         self.keepalive = Keepalive()
@@ -109,20 +111,10 @@ class Engine:
         if self.debug:
             self.logger.debug("= connection is %s", state.name)
 
-    def _make_reader(self, text_as_str: bool) -> Reader:
-        return Reader(
-            self.side is SERVER,
-            self.max_message_size,
-            self.max_fragment_size,
-            MAX_FRAGMENTS,
-            text_as_str,
-        )
-
     def use_inbox(self, inbox: Inbox) -> None:
         """Assemble messages in ``inbox`` from now on, instead of giving frames as events."""
         self.inbox = inbox
-        self.reader = self._make_reader(True)
-        self.reader.use_extensions(self._extensions)
+        self.reader.text_as_str = True
 
     @property
     def state(self) -> State:
@@ -176,6 +168,25 @@ class Engine:
                 return
         else:
             self.reader.feed(data, start, end)
+        self.parse()
+
+    def want(self) -> int:
+        """Tell how many bytes of a large payload may be received where they are to stay."""
+        return 0 if self.opening or self.discarding or self.stopped else self.reader.want()
+
+    def room(self) -> memoryview:
+        """Give the memory to receive them in; call only when :meth:`want` isn't 0."""
+        return self.reader.room()
+
+    def receive_in_place(self, nbytes: int, now: float) -> None:
+        """Take bytes that were received in :meth:`room`; as :meth:`receive` otherwise."""
+        self.now = self.last_received = now
+        if self.discarding:
+            return
+        try:
+            self.reader.filled(nbytes)
+        except Exception as exc:
+            self._failure = exc
         self.parse()
 
     def resume(self, now: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 import uuid
 import warnings
 from collections.abc import (
@@ -515,16 +517,22 @@ class Connection(Link, asyncio.BufferedProtocol):
         """
         while self._write_paused:
             waiter = self.loop.create_future()
-            self._drain_waiters.add(waiter)
+            if self._drain_waiters is None:
+                self._drain_waiters = []
+            self._drain_waiters.append(waiter)
             try:
                 await waiter
             finally:
-                self._drain_waiters.discard(waiter)
-        if self._lost.done():
+                self._drain_waiters.remove(waiter)
+        if self._is_lost:
             raise self.close_exc
 
     async def _wait_lost(self) -> None:
         """Wait until the connection is over; its deadline sees to it that this ends."""
+        if self._is_lost:
+            return
+        if self._lost is None:
+            self._lost = self.loop.create_future()
         await asyncio.shield(self._lost)
 
     async def _raise_closed(self) -> None:
@@ -539,6 +547,18 @@ class Connection(Link, asyncio.BufferedProtocol):
         if isinstance(exc, ConnectionClosedOK):
             raise StopAsyncIteration
         raise exc
+
+
+def _mark_as_coroutine_function(method: Any) -> None:
+    """Let ``iscoroutinefunction()`` say of a method what holds for its callers."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(method)
+    else:
+        method._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+_mark_as_coroutine_function(Connection.recv)
+_mark_as_coroutine_function(Connection.send)
 
 
 def _control_payload(data: DataLike) -> bytes:

@@ -1,4 +1,4 @@
-"""Happy Eyeballs (RFC 8305) on every loop.
+"""Connecting: Happy Eyeballs (RFC 8305) on every loop, and our own transport where it can be.
 
 uvloop's ``create_connection`` does not know it, and asyncio's starts a race, with tasks and all,
 even for the one address of ``localhost``: that cost 0.5 of the 3.5 ms of opening a connection.
@@ -7,11 +7,15 @@ even for the one address of ``localhost``: that cost 0.5 of the 3.5 ms of openin
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
+
+from .per_loop import per_loop
+from .transport import StreamTransport
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -24,7 +28,7 @@ async def create_connection(
     *,
     happy_eyeballs_delay: float | None = None,
     **arguments: Any,
-) -> tuple[asyncio.Transport, P]:
+) -> None:
     """Do what ``loop.create_connection`` does, Happy Eyeballs included, on any loop.
 
     Args:
@@ -34,37 +38,105 @@ async def create_connection(
             try one address after the other.
         arguments: all others of ``loop.create_connection``.
 
-    Returns:
-        The transport and the protocol.
-
     Raises:
         OSError: when no address of the host accepts a connection.
     """
-    if happy_eyeballs_delay is None:
-        return await loop.create_connection(factory, **arguments)
     if "interleave" in arguments or "all_errors" in arguments:
         # The caller wants asyncio's own.
-        return await loop.create_connection(
+        await loop.create_connection(
             factory, happy_eyeballs_delay=happy_eyeballs_delay, **arguments
         )
-    host, port = arguments.pop("host"), arguments.pop("port")
-    family, flags = arguments.pop("family", 0), arguments.pop("flags", 0)
-    local_addr = arguments.pop("local_addr", None)
-    proto = arguments.pop("proto", 0)
-    if arguments.get("ssl"):
-        arguments.setdefault("server_hostname", host)
-    found = await loop.getaddrinfo(
-        host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
-    )
-    if len(found) == 1:
-        sock = await _connect(loop, found[0], local_addr)
+        return
+    sock = arguments.pop("sock", None)
+    if sock is None:
+        host, port = arguments.pop("host"), arguments.pop("port")
+        if arguments.get("ssl"):
+            arguments.setdefault("server_hostname", host)
+        local_addr = arguments.pop("local_addr", None)
+        hints = {name: arguments.pop(name, 0) for name in ("family", "proto", "flags")}
+        found = await _resolve(loop, host, port, **hints)
+        if len(found) == 1:
+            sock = await _connect(loop, found[0], local_addr)
+        else:
+            sock = await _race(loop, _alternating(found), happy_eyeballs_delay, local_addr)
+    await start(loop, factory, sock, arguments)
+
+
+async def create_unix_connection(
+    loop: asyncio.AbstractEventLoop,
+    factory: Callable[[], P],
+    path: Any = None,
+    *,
+    sock: socket.socket | None = None,
+    **arguments: Any,
+) -> None:
+    """Do what ``loop.create_unix_connection`` does.
+
+    Raises:
+        OSError: when nobody listens on ``path``.
+
+    """
+    if sock is None and path is not None and not arguments.get("ssl"):
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, os.fspath(path))
+        except BaseException:
+            sock.close()
+            raise
+        path = None
+    if sock is not None and _is_ours(loop, sock, arguments):
+        await start(loop, factory, sock, arguments)
     else:
-        sock = await _race(loop, _alternating(found), happy_eyeballs_delay, local_addr)
+        await loop.create_unix_connection(factory, path, sock=sock, **arguments)
+
+
+async def start(
+    loop: asyncio.AbstractEventLoop,
+    factory: Callable[[], P],
+    sock: socket.socket,
+    arguments: dict[str, Any],
+) -> None:
+    """Put a protocol on a connected socket, on a transport of ours where that can be.
+
+    Args:
+        loop: the running loop.
+        factory: makes the protocol.
+        sock: the socket; it is closed when this fails.
+        arguments: those about TLS, for ``loop.create_connection``.
+
+    """
     try:
-        return await loop.create_connection(factory, sock=sock, **arguments)
+        if _is_ours(loop, sock, arguments):
+            sock.setblocking(False)
+            StreamTransport(loop, sock).start(factory())
+        else:
+            await loop.create_connection(factory, sock=sock, **arguments)
     except BaseException:
         sock.close()
         raise
+
+
+def _is_ours(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, arguments: dict[str, Any]
+) -> bool:
+    if any(value is not None for value in arguments.values()):
+        return False  # TLS, or something that only the loop knows
+    return per_loop(loop).has_streams and sock.type == socket.SOCK_STREAM
+
+
+async def _resolve(
+    loop: asyncio.AbstractEventLoop, host: Any, port: Any, *, family: int, proto: int, flags: int
+) -> Sequence[AddressInfo]:
+    """Find the addresses of a host; an address stands for itself, without a thread."""
+    try:
+        return socket.getaddrinfo(
+            host, port, family, socket.SOCK_STREAM, proto, flags | socket.AI_NUMERICHOST
+        )
+    except socket.gaierror:
+        return await loop.getaddrinfo(
+            host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
+        )
 
 
 def _alternating(found: Iterable[AddressInfo]) -> list[AddressInfo]:
@@ -79,7 +151,7 @@ def _alternating(found: Iterable[AddressInfo]) -> list[AddressInfo]:
 async def _race(
     loop: asyncio.AbstractEventLoop,
     addresses: list[AddressInfo],
-    delay: float,
+    delay: float | None,
     local_addr: tuple[str, int] | None,
 ) -> socket.socket:
     """Return the first socket that connects; an attempt starts after ``delay`` or a failure."""

@@ -18,22 +18,26 @@ cdef class Link:
 
     cdef readonly object _shared
     cdef object _deadline
-    cdef readonly object _lost
+    cdef readonly bint _is_lost
+    cdef public object _lost
+    cdef readonly bint _opening
     cdef public object _opened
     cdef object _connection_exc
 
     cdef public Waiter _receiver
     cdef public bint _receiving
     cdef public object _stream
+    cdef bint _in_place
     cdef readonly bint _reading_paused
     cdef bint _delivering
     cdef bint _delivery_scheduled
 
+    cdef bint _gathers
     cdef bint _corked
     cdef bint _joining
     cdef readonly bint _write_paused
     cdef public object _fragmenting
-    cdef readonly object _drain_waiters
+    cdef public object _drain_waiters
 
     cdef _receive(self, data, Py_ssize_t size)
     cpdef _deliver(self)

@@ -21,10 +21,8 @@ from ..http11 import Request, Response
 from ..protocol import Protocol
 from ..typing import LoggerLike
 from .dispatch import Waiter
-from .per_loop import Deadline, per_loop
-
-# One connection's share of a loop turn, in seconds: whatever it sends, the others come next.
-TURN = 0.002
+from .per_loop import TURN, Deadline, per_loop
+from .transport import StreamTransport
 
 Ping = tuple["asyncio.Future[float]", bool]
 """What waits for a pong, and whether the end of the connection is an answer too."""
@@ -70,7 +68,9 @@ class Link:
 
         self._shared = per_loop(self.loop)
         self._deadline: Deadline | None = None
-        self._lost: asyncio.Future[None] = self.loop.create_future()
+        self._is_lost = False
+        self._lost: asyncio.Future[None] | None = None
+        self._opening = protocol.state is CONNECTING
         self._opened: asyncio.Future[None] | None = None
         self._connection_exc: BaseException | None = None
 
@@ -78,16 +78,19 @@ class Link:
         self._receiver: Waiter | None = None
         self._receiving = False
         self._stream: MessageStream | None = None
+        self._in_place = False
         self._reading_paused = False
         self._delivering = False
         self._delivery_scheduled = False
 
         # Writing
+        # Others write each item of a list by itself, TLS in a record of its own.
+        self._gathers = False
         self._corked = False
         self._joining = False
         self._write_paused = False
         self._fragmenting: asyncio.Future[None] | None = None
-        self._drain_waiters: set[asyncio.Future[None]] = set()
+        self._drain_waiters: list[asyncio.Future[None]] | None = None
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -105,15 +108,24 @@ class Link:
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(*self._write_limits)
+        self._gathers = isinstance(transport, StreamTransport)
+        self._shared.share_with_tls(transport)
         self._set_deadline()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Give the loop's buffer to read into."""
-        return self._shared.view
+        """Give the memory to read into: that of a large payload, or the loop's buffer."""
+        protocol = self.protocol
+        self._in_place = protocol.want() > 0
+        return protocol.room() if self._in_place else self._shared.view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
-        self._receive(self._shared.buffer, nbytes)
+        if not self._in_place:
+            self._receive(self._shared.buffer, nbytes)
+            return
+        self._in_place = False
+        self.protocol.receive_in_place(nbytes, monotonic())
+        self._deliver()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes that were read by whoever had the transport before."""
@@ -135,7 +147,8 @@ class Link:
             self._shared.cancel(self._deadline)
             self._deadline = None
         self._end_pings()
-        if not self._lost.done():
+        self._is_lost = True
+        if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         self._write_paused = False
         self._wake_drain_waiters()
@@ -172,9 +185,9 @@ class Link:
         turn_ends = 0.0
         try:
             while True:
-                if protocol.events or self._opened is not None:
+                if self._opening:
                     self._deliver_opening()
-                    if self._opened is not None and protocol.can_resume():
+                    if not self._opening and protocol.can_resume():
                         self._deliver_soon()  # once the task that opens has got to its recv()
                         break
                 if protocol.answered_pings:
@@ -223,7 +236,7 @@ class Link:
         inbox = self._inbox
         if self._stream is not None and self._stream.is_ready():
             return True
-        return inbox.is_ready() or self._lost.done() or self.protocol.closing.eof_received
+        return inbox.is_ready() or self._is_lost or self.protocol.closing.eof_received
 
     def _before_waiting(self) -> None:
         """Let the engine go on when somebody is about to wait for what it holds."""
@@ -245,7 +258,13 @@ class Link:
                 self.response = event
             else:
                 assert isinstance(event, Frame), "an engine with an inbox has no frame events"
-        if self._opened is not None and not self._opened.done() and self._is_opening_over():
+        if self._is_opening_over():
+            self._opening = False
+            self._after_opening()
+
+    def _after_opening(self) -> None:
+        """Be told that the peer's half of the opening handshake is there, or never will be."""
+        if self._opened is not None and not self._opened.done():
             self._opened.set_result(None)
 
     def _is_opening_over(self) -> bool:
@@ -318,10 +337,15 @@ class Link:
         if not output or self._transport.is_closing():
             return
         ends = not output[-1]
-        data = output[0] if len(output) == 1 else b"".join(output)
+        if ends:
+            output.pop()
         try:
-            if data:
-                self._transport.write(data)
+            if len(output) == 1:
+                self._transport.write(output[0])
+            elif output and self._gathers:
+                self._transport.writelines(output)
+            elif output:
+                self._transport.write(b"".join(output))
             if ends:
                 self._end_stream()
         except Exception as exc:
@@ -341,9 +365,10 @@ class Link:
         self._transport.write_eof()
 
     def _wake_drain_waiters(self) -> None:
-        for waiter in self._drain_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._drain_waiters is not None:
+            for waiter in self._drain_waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     # Time and the end
 

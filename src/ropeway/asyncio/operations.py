@@ -7,8 +7,10 @@ the common case, it hands over to a coroutine of the connection.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Coroutine
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .._core.states import OP_BINARY, OP_TEXT, OPEN
@@ -41,6 +43,19 @@ class Operation:
         if self._stage == NEW:
             message = f"coroutine '{self._name()}' was never awaited"
             warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
+        elif self._stage == WAITING:
+            self._give_up()
+
+    def __getattr__(self, attribute: str) -> str:
+        # Coroutines have these; a class can't define them for its instances.
+        if attribute == "__qualname__":
+            return self._name()
+        if attribute == "__name__":
+            return self._name().rpartition(".")[2]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+
+    def __repr__(self) -> str:
+        return f"<coroutine object {self._name()} at {id(self):#x}>"
 
     def __await__(self) -> Operation:
         return self
@@ -87,6 +102,34 @@ class Operation:
             self._give_up()
         self._stage = DONE
 
+    # What inspect and anyio look at, to know whether a coroutine has begun
+
+    @property
+    def cr_running(self) -> bool:
+        """Whether it is being run at this moment."""
+        return self._stage == DELEGATED and bool(getattr(self._inner, "cr_running", False))
+
+    @property
+    def cr_suspended(self) -> bool:
+        """Whether it has begun and waits."""
+        if self._stage == DELEGATED:
+            return bool(getattr(self._inner, "cr_suspended", False))
+        return self._stage == WAITING
+
+    @property
+    def cr_await(self) -> Any:
+        """What it waits for."""
+        if self._stage == DELEGATED:
+            return getattr(self._inner, "cr_await", None)
+        return self._connection._receiver if self._stage == WAITING else None
+
+    @property
+    def cr_frame(self) -> FrameType | None:
+        """A frame until it has begun; it needs none of its own, so that is the caller's."""
+        if self._stage == DELEGATED:
+            return getattr(self._inner, "cr_frame", None)
+        return sys._getframe() if self._stage == NEW else None
+
     def _delegate(self, inner: Coroutine[Any, Any, Any]) -> Any:
         """Let a coroutine do the rest."""
         self._stage = DELEGATED
@@ -108,6 +151,7 @@ class Operation:
         raise NotImplementedError
 
     def _name(self) -> str:
+        """Give the qualified name of the method that made it."""
         raise NotImplementedError
 
 

@@ -12,6 +12,9 @@ from weakref import WeakKeyDictionary
 # As much as asyncio itself reads at a time; one for all, since a read is handled before the next.
 RECEIVE_BUFFER_SIZE = 256 * 1024
 
+# One connection's share of a loop turn, in seconds: whatever it does, the others come next.
+TURN = 0.002
+
 # Below this many entries, sweeping cancelled deadlines out of the queue isn't worth it.
 FEW = 64
 
@@ -42,15 +45,32 @@ class PerLoop:
     a turn and has milliseconds only, too coarse for round-trip times.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.has_streams = _has_streams(loop)
         self.buffer = bytearray(RECEIVE_BUFFER_SIZE)
         # What transports get: asyncio's TLS reads into slices of it, and a bytearray's are copies.
         self.view = memoryview(self.buffer)
+        self._tls_buffer: bytearray | None = None
         self._queue: list[tuple[float, int, Deadline]] = []
         self._cancelled = 0
         self._tie = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+
+    def share_with_tls(self, transport: object) -> None:
+        """Let asyncio's TLS read into one buffer for all, instead of 256 KiB a connection.
+
+        What it reads it decrypts at once, so nothing stays in the buffer. The attributes are
+        private: where they don't exist, each connection keeps its own.
+        """
+        tls = getattr(transport, "_ssl_protocol", None)
+        if isinstance(getattr(tls, "_ssl_buffer", None), bytearray) and hasattr(
+            tls, "_ssl_buffer_view"
+        ):
+            if self._tls_buffer is None:
+                self._tls_buffer = tls._ssl_buffer  # type: ignore[union-attr]
+            tls._ssl_buffer = self._tls_buffer  # type: ignore[union-attr]
+            tls._ssl_buffer_view = memoryview(self._tls_buffer)  # type: ignore[union-attr]
 
     def schedule(self, when: float, owner: Timed) -> Deadline:
         """Call ``owner.on_deadline()`` at ``when``, in seconds on the monotonic clock."""
@@ -105,9 +125,14 @@ class PerLoop:
 _per_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, PerLoop] = WeakKeyDictionary()
 
 
+def _has_streams(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether the loop polls sockets for us, as fast as it does for itself."""
+    return isinstance(loop, asyncio.SelectorEventLoop) or type(loop).__module__ == "uvloop"
+
+
 def per_loop(loop: asyncio.AbstractEventLoop) -> PerLoop:
     """Give what the connections of ``loop`` share."""
     shared = _per_loop.get(loop)
     if shared is None:
-        shared = _per_loop[loop] = PerLoop()
+        shared = _per_loop[loop] = PerLoop(loop)
     return shared

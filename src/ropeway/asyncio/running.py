@@ -23,8 +23,9 @@ from .._opening.steps import (
     Unread,
 )
 from ..uri import WebSocketURI
-from .eyeballs import create_connection
+from .eyeballs import create_connection, create_unix_connection, start
 from .socks import connect_through
+from .transport import StreamTransport
 
 Result = TypeVar("Result")
 
@@ -159,14 +160,10 @@ class Opener:
             case OpenTCP(arguments):
                 await create_connection(self._loop, self._converse, **arguments)
             case OpenUnix(arguments):
-                await self._loop.create_unix_connection(self._converse, **arguments)
+                await create_unix_connection(self._loop, self._converse, **arguments)
             case OpenSOCKS(proxy, host, port, local_addr, arguments):
                 sock = await connect_through(proxy, host, port, local_addr)
-                try:
-                    await self._loop.create_connection(self._converse, sock=sock, **arguments)
-                except BaseException:
-                    sock.close()
-                    raise
+                await start(self._loop, self._converse, sock, dict(arguments))
             case StartTLS():
                 await self._start_tls(step)
             case Send(data):
@@ -202,6 +199,12 @@ class Opener:
 
     async def _start_tls(self, step: StartTLS) -> None:
         conversation = self._conversation
+        if isinstance(self._transport, StreamTransport):
+            # The loop speaks TLS on sockets and on transports of its own.
+            arguments = {"server_hostname": step.server_hostname, **step.arguments}
+            sock = self._transport.detach()
+            await start(self._loop, self._converse, sock, {"ssl": step.context, **arguments})
+            return
         transport = await self._loop.start_tls(
             self._transport,
             conversation,

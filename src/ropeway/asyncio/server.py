@@ -7,28 +7,26 @@ import functools
 import http
 import inspect
 import re
-import socket
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, cast
 
-from .._core.logs import default_logger
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_plan
 from .._opening.authenticating import BasicAuthentication
 from .._opening.options import ServeOptions, modernize
 from ..extensions.base import ServerExtensionFactory
-from ..frames import Close, CloseCode, Frame, Opcode
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
 from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
-from ..utils import get_socket_name
 from .broadcasting import broadcast
 from .connection import Connection
+from .listening import Listener, listen
+from .per_loop import per_loop
 from .running import perform, run
+from .serving import Server
 
 __all__ = [
     "Server",
@@ -94,6 +92,7 @@ class ServerConnection(Connection):
             write_limit=write_limit,
         )
         self.server = server
+        self.handler_task: asyncio.Task[None] | None = None
 
     def respond(self, status: StatusLike, text: str) -> Response:
         """Make a plain response, for ``process_request`` and ``process_response`` to return.
@@ -126,159 +125,19 @@ class ServerConnection(Connection):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport and start the handler."""
+        """Take the transport; the request comes next."""
+        self.server.all_connections.add(self)
         super().connection_made(transport)
-        self.server.start_handler(self)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take leave of the transport."""
+        super().connection_lost(exc)
+        if self.handler_task is None:
+            self.server.all_connections.discard(self)
 
-class Server:
-    """A WebSocket server, as :func:`serve` gives it; its methods are those of asyncio's.
-
-    Closing it closes its connections with code 1001, unless told otherwise.
-    """
-
-    server: asyncio.Server
-
-    def __init__(
-        self,
-        create_server: Callable[[], Awaitable[asyncio.Server]],
-        handler: Callable[[ServerConnection], Awaitable[None]],
-        logger: LoggerLike | None = None,
-    ) -> None:
-        """Make a server; awaiting it starts it.
-
-        Args:
-            create_server: makes the listening server.
-            handler: runs one connection from its opening to its end.
-            logger: where facts are logged; ``ropeway.server`` by default.
-
-        """
-        self._create_server = create_server
-        self._handler = handler
-        self.logger: LoggerLike = default_logger("server") if logger is None else logger
-        self.all_connections: set[ServerConnection] = set()
-        self.opened = 0  # of these, past their opening handshake
-        self.handler_tasks: set[asyncio.Task[None]] = set()
-        self._close_task: asyncio.Task[None] | None = None
-        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def connections(self) -> set[ServerConnection]:
-        """Connections that are open: their opening is over and their closing hasn't begun."""
-        return {
-            connection for connection in self.all_connections if connection.protocol.state is OPEN
-        }
-
-    @property
-    def sockets(self) -> tuple[socket.socket, ...]:
-        """Sockets that the server listens on."""
-        return tuple(self.server.sockets)
-
-    def start_handler(self, connection: ServerConnection) -> None:
-        """Run a connection in a task of its own, which :meth:`close` waits for."""
-        self.all_connections.add(connection)
-        task = connection.loop.create_task(self._run_handler(connection))
-        self.handler_tasks.add(task)
-        task.add_done_callback(self.handler_tasks.discard)
-
-    async def _run_handler(self, connection: ServerConnection) -> None:
-        try:
-            await self._handler(connection)
-        finally:
-            self.all_connections.discard(connection)
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Give the event loop; see :meth:`asyncio.Server.get_loop`."""
-        return self.server.get_loop()
-
-    def is_serving(self) -> bool:
-        """Tell whether new connections are accepted; see :meth:`asyncio.Server.is_serving`."""
-        return self.server.is_serving()
-
-    async def start_serving(self) -> None:
-        """Begin to accept connections; for a server made with ``start_serving=False``."""
-        await self.server.start_serving()
-
-    async def serve_forever(self) -> None:
-        """Serve until cancelled, which closes the server, or until the server is closed."""
-        if not self.is_serving() and self._close_task is None:
-            await self.start_serving()
-        try:
-            await self.wait_closed()
-        except asyncio.CancelledError:
-            self.close()
-            await self.wait_closed()
-            raise
-
-    def close(
-        self,
-        close_connections: bool = True,
-        code: CloseCode | int = CloseCode.GOING_AWAY,
-        reason: str = "",
-    ) -> None:
-        """Stop accepting connections and begin to close; calling it again does nothing.
-
-        Connections in their opening handshake are refused with status 503.
-
-        Args:
-            close_connections: close open connections too, rather than wait until they end.
-            code: close code for open connections.
-            reason: why, at most 123 bytes of UTF-8.
-
-        Raises:
-            ProtocolError: when the code is invalid or the reason too long.
-
-        """
-        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
-        if self._close_task is None:
-            self._close_task = self.get_loop().create_task(
-                self._close(close_connections, code, reason)
-            )
-
-    async def _close(self, close_connections: bool, code: CloseCode | int, reason: str) -> None:
-        self.logger.info("server closing")
-        self.server.close()
-        for connection in self.all_connections:
-            connection.turn_away("Server is shutting down.\n")
-        try:
-            if close_connections:
-                # Those that are closing already are waited for with their handlers.
-                closing = [connection.close(code, reason) for connection in self.connections]
-                await asyncio.gather(*closing, return_exceptions=True)
-            while self.handler_tasks:
-                await asyncio.wait(self.handler_tasks)
-            await self.server.wait_closed()
-        finally:
-            if not self._closed.done():
-                self._closed.set_result(None)
-        self.logger.info("server closed")
-
-    async def wait_closed(self) -> None:
-        """Wait until the server is closed, its connections too, and all handlers have returned."""
-        await asyncio.shield(self._closed)
-
-    async def _start(self) -> Self:
-        if not hasattr(self, "server"):
-            self.server = await self._create_server()
-            if self.server.is_serving():
-                for sock in self.server.sockets:
-                    self.logger.info("server listening on %s", get_socket_name(sock))
-        return self
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self._start().__await__()
-
-    async def __aenter__(self) -> Self:
-        return await self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-        await self.wait_closed()
+    def _after_opening(self) -> None:
+        if self.request is not None and not self.protocol.discarding:
+            self.server.answer(self)
 
 
 class _Acceptor:
@@ -320,37 +179,54 @@ class _Acceptor:
         assert self.options.select_subprotocol is not None
         return cast(Subprotocol | None, self.options.select_subprotocol(connection, subprotocols))
 
-    async def run(self, connection: ServerConnection) -> None:
-        """Run one connection; nobody awaits this, so what goes wrong is logged."""
+    def answer(self, connection: ServerConnection) -> None:
+        """Answer the request of a connection: at once, unless the user is to be asked."""
+        options = self.options
+        loop = connection.loop
+        if options.process_request is not None or options.process_response is not None:
+            connection.handler_task = loop.create_task(self._ask_and_run(connection))
+            return
         try:
-            opened = await self._open(connection)
+            opened = self._send(connection, self._response_now(connection))
         except Exception:
             connection.logger.error("opening handshake failed", exc_info=True)
             connection.abort()
             return
+        if opened:
+            connection.handler_task = loop.create_task(self._run(connection))
+
+    def _response_now(self, connection: ServerConnection) -> Response | None:
+        """Make the response where nothing is asked, so that the plan has no step."""
+        try:
+            step = next(accept_plan(connection, self.options, self._turned_away_because))
+        except StopIteration as stop:
+            return cast(Response | None, stop.value)
+        raise TypeError(f"{step!r} without callbacks")
+
+    async def _ask_and_run(self, connection: ServerConnection) -> None:
+        try:
+            opened = await self._ask(connection)
+        except Exception:
+            connection.logger.error("opening handshake failed", exc_info=True)
+            connection.abort()
+            opened = False
         except BaseException:  # cancelled: nobody else knows the connection yet
             connection.abort()
+            self.server.all_connections.discard(connection)
             raise
         if opened:
-            self.server.opened += 1
-            try:
-                async with connection:
-                    await self.handler(connection)
-            except Exception:
-                connection.logger.error("connection handler failed", exc_info=True)
-            finally:
-                self.server.opened -= 1
-        else:
+            await self._run(connection)
+            return
+        try:
             await connection.wait_closed()
+        finally:
+            self.server.all_connections.discard(connection)
 
-    async def _open(self, connection: ServerConnection) -> bool:
-        """Perform the opening handshake; tell whether the connection is open."""
+    async def _ask(self, connection: ServerConnection) -> bool:
+        """Answer the request with what the user's callbacks say; tell whether that opened it."""
         protocol = connection.protocol
         try:
             async with asyncio.timeout(_seconds_left(protocol.open_deadline)):
-                await connection._wait_opening()
-                if connection.request is None or protocol.discarding:
-                    return False
                 plan = accept_plan(connection, self.options, self._turned_away_because)
                 response = await run(plan, perform)
         except TimeoutError:
@@ -358,14 +234,31 @@ class _Acceptor:
                 protocol._opening_expired()
                 connection._deliver()
             return False
+        return self._send(connection, response)
+
+    def _send(self, connection: ServerConnection, response: Response | None) -> bool:
+        """Send the response; tell whether the connection is open."""
         if response is None:
             return False
+        protocol = connection.protocol
         protocol.send_response(response)
         if protocol.state is OPEN:
             connection._begin()
         else:
             connection._deliver()
         return response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS
+
+    async def _run(self, connection: ServerConnection) -> None:
+        """Run an open connection to the end; nobody awaits this, so what goes wrong is logged."""
+        self.server.opened += 1
+        try:
+            async with connection:
+                await self.handler(connection)
+        except Exception:
+            connection.logger.error("connection handler failed", exc_info=True)
+        finally:
+            self.server.opened -= 1
+            self.server.all_connections.discard(connection)
 
     def _turned_away_because(self) -> str | None:
         if not self.server.is_serving():
@@ -508,13 +401,17 @@ def serve(
         kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
     acceptor = _Acceptor(handler, options)
 
-    async def create_server() -> asyncio.Server:
+    async def create_server() -> asyncio.Server | Listener:
         loop = asyncio.get_running_loop()
         if kwargs.pop("unix", False):
-            return await loop.create_unix_server(acceptor, **kwargs)
-        return await loop.create_server(acceptor, host, port, **kwargs)
+            create = loop.create_unix_server
+        else:
+            create = functools.partial(loop.create_server, host=host, port=port)
+        if kwargs.get("ssl") is None and per_loop(loop).has_streams:
+            return await listen(acceptor, create, kwargs)
+        return await create(acceptor, **kwargs)
 
-    acceptor.server = Server(create_server, acceptor.run, options.logger)
+    acceptor.server = Server(create_server, acceptor.answer, options.logger)
     return acceptor.server
 
 

@@ -1,0 +1,167 @@
+"""A server as its users see it: what it listens on, its connections, and how it shuts down."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .._core.logs import default_logger
+from .._core.states import OPEN
+from ..frames import Close, CloseCode, Frame, Opcode
+from ..typing import LoggerLike
+from ..utils import get_socket_name
+from .listening import Listener
+
+if TYPE_CHECKING:
+    from .server import ServerConnection
+
+
+class Server:
+    """A WebSocket server, as :func:`serve` gives it; its methods are those of asyncio's.
+
+    Closing it closes its connections with code 1001, unless told otherwise.
+    """
+
+    server: asyncio.Server | Listener
+
+    def __init__(
+        self,
+        create_server: Callable[[], Awaitable[asyncio.Server | Listener]],
+        answer: Callable[[ServerConnection], None],
+        logger: LoggerLike | None = None,
+    ) -> None:
+        """Make a server; awaiting it starts it.
+
+        Args:
+            create_server: makes the listening server.
+            answer: answers the request of a connection, and sees to the rest of its life.
+            logger: where facts are logged; ``ropeway.server`` by default.
+
+        """
+        self._create_server = create_server
+        self.answer = answer
+        self.logger: LoggerLike = default_logger("server") if logger is None else logger
+        self.all_connections: set[ServerConnection] = set()
+        self.opened = 0  # of these, past their opening handshake
+        self._close_task: asyncio.Task[None] | None = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """Connections that are open: their opening is over and their closing hasn't begun."""
+        return {
+            connection for connection in self.all_connections if connection.protocol.state is OPEN
+        }
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """Sockets that the server listens on."""
+        return tuple(self.server.sockets)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Give the event loop; see :meth:`asyncio.Server.get_loop`."""
+        return self.server.get_loop()
+
+    def is_serving(self) -> bool:
+        """Tell whether new connections are accepted; see :meth:`asyncio.Server.is_serving`."""
+        return self.server.is_serving()
+
+    async def start_serving(self) -> None:
+        """Begin to accept connections; for a server made with ``start_serving=False``."""
+        await self.server.start_serving()
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled, which closes the server, or until the server is closed."""
+        if not self.is_serving() and self._close_task is None:
+            await self.start_serving()
+        try:
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
+
+    def close(
+        self,
+        close_connections: bool = True,
+        code: CloseCode | int = CloseCode.GOING_AWAY,
+        reason: str = "",
+    ) -> None:
+        """Stop accepting connections and begin to close; calling it again does nothing.
+
+        Connections in their opening handshake are refused with status 503.
+
+        Args:
+            close_connections: close open connections too, rather than wait until they end.
+            code: close code for open connections.
+            reason: why, at most 123 bytes of UTF-8.
+
+        Raises:
+            ProtocolError: when the code is invalid or the reason too long.
+
+        """
+        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
+        if self._close_task is None:
+            self._close_task = self.get_loop().create_task(
+                self._close(close_connections, code, reason)
+            )
+
+    async def _close(self, close_connections: bool, code: CloseCode | int, reason: str) -> None:
+        self.logger.info("server closing")
+        self.server.close()
+        for connection in self.all_connections:
+            connection.turn_away("Server is shutting down.\n")
+        try:
+            if close_connections:
+                # Those that are closing already are waited for with their handlers.
+                closing = [connection.close(code, reason) for connection in self.connections]
+                await asyncio.gather(*closing, return_exceptions=True)
+            while self.all_connections:
+                await _wait_for_end(next(iter(self.all_connections)))
+            await self.server.wait_closed()
+        finally:
+            if not self._closed.done():
+                self._closed.set_result(None)
+        self.logger.info("server closed")
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed, its connections too, and all handlers have returned."""
+        await asyncio.shield(self._closed)
+
+    async def _start(self) -> Self:
+        if not hasattr(self, "server"):
+            self.server = await self._create_server()
+            if self.server.is_serving():
+                for sock in self.server.sockets:
+                    self.logger.info("server listening on %s", get_socket_name(sock))
+        return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        await self.wait_closed()
+
+
+async def _wait_for_end(connection: ServerConnection) -> None:
+    """Wait until a connection is over and its handler has returned."""
+    if connection.handler_task is None:
+        await connection.wait_closed()
+    else:
+        await asyncio.wait([connection.handler_task])
+
+
+# It is documented and imported as the server's.
+Server.__module__ = f"{__package__}.server"

@@ -1,0 +1,39 @@
+# Types for transport.py.
+
+import cython
+
+
+cdef class StreamTransport:
+    cdef object __weakref__
+    cdef object _loop
+    cdef object _sock
+    cdef int _fd
+    cdef object _peername
+    cdef object _sockname
+    cdef object _protocol
+    cdef bint _buffered_protocol
+    cdef object _backlog
+    cdef Py_ssize_t _size
+    cdef Py_ssize_t _high
+    cdef Py_ssize_t _low
+    cdef bint _protocol_paused
+    cdef bint _reading
+    cdef bint _paused
+    cdef bint _ending
+    cdef bint _closing
+
+    cdef _watch(self)
+    cdef _unwatch(self)
+    cdef _read_end(self)
+    cdef bint _is_writable(self) except -1
+    cdef _keep(self, data)
+    cdef _check_high_water(self)
+    cdef _tell(self, method)
+    cdef _shut_down(self)
+    cdef _drop_all(self, exc)
+    cdef _report(self, exc, message)
+    cdef _lose(self, exc)
+
+
+@cython.locals(size="Py_ssize_t")
+cdef _drop(waiting, Py_ssize_t sent)

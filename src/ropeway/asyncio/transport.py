@@ -1,0 +1,450 @@
+"""A transport for stream sockets: what asyncio's own does, in one compiled call from poll to send.
+
+It speaks the interface of ``asyncio.Transport`` with any protocol, on every loop that has
+``add_reader``. Writing a list of buffers copies none of the large ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import warnings
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from ..typing import BytesLike
+
+# Smaller buffers are joined: a place in sendmsg() costs about as much as copying this many bytes.
+SEPARATE = 4096
+
+# POSIX guarantees 16 places, Linux and the BSDs have 1024.
+MOST_PLACES = 64
+
+# What is read at a time for a protocol that has no buffer of its own.
+READ_SIZE = 256 * 1024
+
+DEFAULT_HIGH_WATER = 64 * 1024
+
+
+class StreamTransport:
+    """A connected socket that a protocol reads from and writes to.
+
+    Invariants: the loop watches for reading exactly while ``is_reading()``, and for writing exactly
+    while ``_backlog`` isn't empty; ``connection_lost`` is called once, after the last write, from
+    the loop; from then on the socket is closed.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_backlog",
+        "_buffered_protocol",
+        "_closing",
+        "_ending",
+        "_fd",
+        "_high",
+        "_loop",
+        "_low",
+        "_paused",
+        "_peername",
+        "_protocol",
+        "_protocol_paused",
+        "_reading",
+        "_size",
+        "_sock",
+        "_sockname",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peername: Any = None
+    ) -> None:
+        """Take over a connected, non-blocking socket; ``start()`` begins.
+
+        Args:
+            loop: the running loop.
+            sock: the socket, which belongs to the transport from now on.
+            peername: address of the peer, where it is known already.
+
+        """
+        self._loop = loop
+        self._sock: socket.socket | None = sock
+        self._fd = sock.fileno()
+        self._peername = peername
+        self._sockname: Any = None
+        self._protocol: Any = None
+        self._buffered_protocol = False
+        self._backlog: deque[memoryview] | None = None
+        self._size = 0
+        self._high = DEFAULT_HIGH_WATER
+        self._low = DEFAULT_HIGH_WATER // 4
+        self._protocol_paused = False
+        self._reading = False
+        self._paused = False
+        self._ending = False
+        self._closing = False
+        if sock.family == socket.AF_INET or sock.family == socket.AF_INET6:
+            # What is written is meant to leave: joining small writes is done above.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def start(self, protocol: asyncio.BaseProtocol) -> None:
+        """Connect the protocol and begin to read."""
+        self.set_protocol(protocol)
+        protocol.connection_made(self)  # type: ignore[arg-type]
+        self._watch()
+
+    def detach(self) -> socket.socket:
+        """Give the socket back, open; the protocol hears no more."""
+        sock = self._sock
+        assert sock is not None and not self._size
+        self._unwatch()
+        self._sock = None
+        self._closing = True
+        self._protocol = None
+        return sock
+
+    def __repr__(self) -> str:
+        state = "closed" if self._sock is None else "closing" if self._closing else "open"
+        return f"<StreamTransport {state} fd={self._fd}>"
+
+    def __del__(self) -> None:
+        if self._sock is not None:
+            message = f"unclosed transport {self!r}"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+            self._sock.close()
+
+    # What is known
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Tell ``socket``, ``sockname`` or ``peername``; ``default`` for everything else."""
+        if name == "peername":
+            if self._peername is None and self._sock is not None:
+                self._peername = _address(self._sock.getpeername)
+            return default if self._peername is None else self._peername
+        if name == "sockname":
+            if self._sockname is None and self._sock is not None:
+                self._sockname = _address(self._sock.getsockname)
+            return default if self._sockname is None else self._sockname
+        if name == "socket" and self._sock is not None:
+            return self._sock
+        return default
+
+    def get_protocol(self) -> Any:
+        """Give the protocol."""
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Hand over to another protocol."""
+        self._protocol = protocol
+        self._buffered_protocol = isinstance(protocol, asyncio.BufferedProtocol)
+
+    def is_closing(self) -> bool:
+        """Tell whether the transport is closed, or will be once all is written."""
+        return self._closing
+
+    # Reading
+
+    def is_reading(self) -> bool:
+        """Tell whether the protocol gets what arrives."""
+        return not self._closing and not self._paused
+
+    def pause_reading(self) -> None:
+        """Let what arrives wait in the kernel, until :meth:`resume_reading`."""
+        if self.is_reading():
+            self._paused = True
+            self._unwatch()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._paused and not self._closing:
+            self._paused = False
+            self._watch()
+
+    def _watch(self) -> None:
+        if not self._closing and not self._paused and not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._fd, self._read_ready)
+
+    def _unwatch(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._fd)
+
+    def _read_ready(self) -> None:
+        sock = self._sock
+        if sock is None or not self._reading:
+            return
+        protocol = self._protocol
+        data = b""
+        try:
+            if self._buffered_protocol:
+                size = sock.recv_into(protocol.get_buffer(-1))
+            else:
+                data = sock.recv(READ_SIZE)
+                size = len(data)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as exc:
+            self._drop_all(exc)
+            return
+        try:
+            if not size:
+                self._read_end()
+            elif self._buffered_protocol:
+                protocol.buffer_updated(size)
+            else:
+                protocol.data_received(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._report(exc, "the protocol failed")
+            self._drop_all(exc)
+
+    def _read_end(self) -> None:
+        if self._protocol.eof_received():
+            self._unwatch()
+        else:
+            self.close()
+
+    # Writing
+
+    def get_write_buffer_size(self) -> int:
+        """Tell how many bytes wait to be written."""
+        return self._size
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Give the low and the high water mark of the write buffer, in bytes."""
+        return (self._low, self._high)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set the water marks of the write buffer, in bytes; see :class:`asyncio.WriteTransport`.
+
+        Raises:
+            ValueError: when they are below 0 or in the wrong order.
+
+        """
+        if high is None:
+            high = DEFAULT_HIGH_WATER if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self._high = high
+        self._low = low
+        self._check_high_water()
+
+    def write(self, data: BytesLike) -> None:
+        """Write bytes, or keep those that the kernel doesn't take now."""
+        if not self._is_writable():
+            return
+        if self._size:
+            self._keep(data)
+            return
+        try:
+            sent = self._sock.send(data)  # type: ignore[union-attr]
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as exc:
+            self._drop_all(exc)
+            return
+        if sent < len(data):
+            self._keep(memoryview(data)[sent:] if sent else data)
+
+    def writelines(self, list_of_data: Iterable[BytesLike]) -> None:
+        """Write several buffers in order; large ones aren't copied."""
+        if not self._is_writable():
+            return
+        joined = _joined(list_of_data)
+        if self._size or len(joined) == 1:
+            for data in joined:
+                self.write(data)
+            return
+        waiting = deque(memoryview(data) for data in joined if data)
+        while waiting:
+            places = [waiting[i] for i in range(min(len(waiting), MOST_PLACES))]
+            size = 0
+            for place in places:
+                size += len(place)
+            try:
+                sent = self._sock.sendmsg(places)  # type: ignore[union-attr]
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as exc:
+                self._drop_all(exc)
+                return
+            _drop(waiting, sent)
+            if sent < size:
+                break
+        for data in waiting:
+            self._keep(data)
+
+    def can_write_eof(self) -> bool:
+        """Tell that the stream can be half-closed."""
+        return True
+
+    def write_eof(self) -> None:
+        """Half-close the stream once all is written."""
+        if self._closing or self._ending:
+            return
+        self._ending = True
+        if not self._size:
+            self._shut_down()
+
+    def _is_writable(self) -> bool:
+        if self._ending:
+            raise RuntimeError("cannot write after write_eof()")
+        return self._sock is not None and not (self._closing and not self._size)
+
+    def _keep(self, data: BytesLike) -> None:
+        """Hold what the kernel has no room for; bytes are shared, anything else may change."""
+        if not len(data):
+            return
+        view = memoryview(data)
+        if type(view.obj) is not bytes:
+            view = memoryview(bytes(view))
+        if self._backlog is None:
+            self._backlog = deque()
+        if not self._size:
+            self._loop.add_writer(self._fd, self._write_ready)
+        self._backlog.append(view)
+        self._size += len(view)
+        self._check_high_water()
+
+    def _write_ready(self) -> None:
+        backlog, sock = self._backlog, self._sock
+        if sock is None or not backlog:
+            return
+        try:
+            if len(backlog) == 1:
+                sent = sock.send(backlog[0])
+            else:
+                sent = sock.sendmsg([backlog[i] for i in range(min(len(backlog), MOST_PLACES))])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as exc:
+            self._drop_all(exc)
+            return
+        _drop(backlog, sent)
+        self._size -= sent
+        if not self._size:
+            self._backlog = None
+            self._loop.remove_writer(self._fd)
+        if self._protocol_paused and self._size <= self._low:
+            self._protocol_paused = False
+            self._tell("resume_writing")
+        # What the protocol has just written may be waiting now.
+        if not self._size and self._sock is not None:
+            if self._closing:
+                self._lose(None)
+            elif self._ending:
+                self._shut_down()
+
+    def _check_high_water(self) -> None:
+        if self._size > self._high and not self._protocol_paused:
+            self._protocol_paused = True
+            self._tell("pause_writing")
+
+    def _tell(self, method: str) -> None:
+        try:
+            getattr(self._protocol, method)()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._report(exc, f"{method}() failed")
+
+    def _shut_down(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)  # type: ignore[union-attr]
+        except OSError as exc:
+            # The peer is gone already; reading finds the same.
+            if self._loop.get_debug():
+                self._report(exc, "half-closing failed")
+
+    # The end
+
+    def close(self) -> None:
+        """Close once all is written; what arrives meanwhile isn't read."""
+        if self._closing:
+            return
+        self._closing = True
+        self._unwatch()
+        if not self._size:
+            self._lose(None)
+
+    def abort(self) -> None:
+        """Close at once; what isn't written is lost."""
+        self._drop_all(None)
+
+    def _drop_all(self, exc: BaseException | None) -> None:
+        if self._sock is None or self._protocol is None:
+            return
+        if self._size:
+            self._backlog = None
+            self._size = 0
+            self._loop.remove_writer(self._fd)
+        elif self._closing:
+            return  # the end is on its way
+        self._closing = True
+        self._unwatch()
+        self._lose(exc)
+
+    def _report(self, exc: BaseException, message: str) -> None:
+        context = {
+            "message": f"fatal error on transport: {message}",
+            "exception": exc,
+            "transport": self,
+            "protocol": self._protocol,
+        }
+        self._loop.call_exception_handler(context)
+
+    def _lose(self, exc: BaseException | None) -> None:
+        """Tell the protocol of the end in the loop's next turn, as every transport does."""
+        self._loop.call_soon(self._end, exc)
+
+    def _end(self, exc: BaseException | None) -> None:
+        sock, protocol = self._sock, self._protocol
+        if sock is None:
+            return
+        # Still to be told when the connection is over, for logs.
+        self.get_extra_info("sockname")
+        self._sock = None
+        self._protocol = None
+        try:
+            protocol.connection_lost(exc)
+        finally:
+            sock.close()
+
+
+def _address(get: Any) -> Any:
+    try:
+        return get()
+    except OSError:  # not connected any more
+        return None
+
+
+def _joined(list_of_data: Iterable[BytesLike]) -> list[BytesLike]:
+    """Join neighbours among buffers that are small."""
+    joined: list[BytesLike] = []
+    small: list[BytesLike] = []
+    for data in list_of_data:
+        if len(data) < SEPARATE:
+            small.append(data)
+            continue
+        if small:
+            joined.append(b"".join(small))
+            small = []
+        joined.append(data)
+    if small:
+        joined.append(b"".join(small))
+    return joined
+
+
+def _drop(waiting: deque[memoryview], sent: int) -> None:
+    """Remove ``sent`` bytes from the front."""
+    while sent:
+        first = waiting[0]
+        size = len(first)
+        if size > sent:
+            waiting[0] = first[sent:]
+            return
+        waiting.popleft()
+        sent -= size
