@@ -12,13 +12,14 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, zip_longest
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .per_loop import per_loop
 from .transport import StreamTransport
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
+Connected = tuple[asyncio.Transport, P]
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 
@@ -28,7 +29,7 @@ async def create_connection(
     *,
     happy_eyeballs_delay: float | None = None,
     **arguments: Any,
-) -> None:
+) -> Connected[P]:
     """Do what ``loop.create_connection`` does, Happy Eyeballs included, on any loop.
 
     Args:
@@ -38,15 +39,17 @@ async def create_connection(
             try one address after the other.
         arguments: all others of ``loop.create_connection``.
 
+    Returns:
+        The transport and the protocol.
+
     Raises:
         OSError: when no address of the host accepts a connection.
     """
     if "interleave" in arguments or "all_errors" in arguments:
         # The caller wants asyncio's own.
-        await loop.create_connection(
+        return await loop.create_connection(
             factory, happy_eyeballs_delay=happy_eyeballs_delay, **arguments
         )
-        return
     sock = arguments.pop("sock", None)
     if sock is None:
         host, port = arguments.pop("host"), arguments.pop("port")
@@ -59,7 +62,7 @@ async def create_connection(
             sock = await _connect(loop, found[0], local_addr)
         else:
             sock = await _race(loop, _alternating(found), happy_eyeballs_delay, local_addr)
-    await start(loop, factory, sock, arguments)
+    return await start(loop, factory, sock, arguments)
 
 
 async def create_unix_connection(
@@ -69,7 +72,7 @@ async def create_unix_connection(
     *,
     sock: socket.socket | None = None,
     **arguments: Any,
-) -> None:
+) -> Connected[P]:
     """Do what ``loop.create_unix_connection`` does.
 
     Raises:
@@ -86,9 +89,8 @@ async def create_unix_connection(
             raise
         path = None
     if sock is not None and _is_ours(loop, sock, arguments):
-        await start(loop, factory, sock, arguments)
-    else:
-        await loop.create_unix_connection(factory, path, sock=sock, **arguments)
+        return await start(loop, factory, sock, arguments)
+    return await loop.create_unix_connection(factory, path, sock=sock, **arguments)
 
 
 async def start(
@@ -96,7 +98,7 @@ async def start(
     factory: Callable[[], P],
     sock: socket.socket,
     arguments: dict[str, Any],
-) -> None:
+) -> Connected[P]:
     """Put a protocol on a connected socket, on a transport of ours where that can be.
 
     Args:
@@ -109,9 +111,10 @@ async def start(
     try:
         if _is_ours(loop, sock, arguments):
             sock.setblocking(False)
-            StreamTransport(loop, sock).start(factory())
-        else:
-            await loop.create_connection(factory, sock=sock, **arguments)
+            transport, protocol = StreamTransport(loop, sock), factory()
+            transport.start(protocol)
+            return cast(asyncio.Transport, transport), protocol
+        return await loop.create_connection(factory, sock=sock, **arguments)
     except BaseException:
         sock.close()
         raise
