@@ -9,6 +9,7 @@ import pytest
 from ropeway._core import engine
 from ropeway._core.engine import FRAME_BUDGET
 from ropeway._core.inbox import Inbox
+from ropeway._core.shared import SharedMessage
 from ropeway.exceptions import ProtocolError
 from ropeway.protocol import CLIENT, CLOSED, CLOSING, CONNECTING, OPEN, SERVER, Protocol
 from ropeway.server import ServerProtocol
@@ -511,10 +512,11 @@ def test_failing_without_a_close_frame(role: str) -> None:
     assert ends.output() == ([], role == "server")
 
 
-def test_serialised_messages_are_counted(ends: Ends) -> None:
-    ends.protocol.send_serialized(b"\x81\x01a")
+def test_shared_messages_are_counted(ends: Ends) -> None:
+    ends.protocol.send_shared(SharedMessage(TEXT, "a"))
     stats = ends.protocol.stats()
-    assert (stats.frames_sent, stats.messages_sent, stats.bytes_sent) == (1, 1, 3)
+    size = 3 if ends.protocol.side is SERVER else 7
+    assert (stats.frames_sent, stats.messages_sent, stats.bytes_sent) == (1, 1, size)
 
 
 def test_stats(ends: Ends) -> None:

@@ -4,6 +4,7 @@ import cython
 
 from .inbox cimport Inbox
 from .reader cimport Reader
+from .shared cimport SharedMessage
 from .writer cimport Writer
 
 
@@ -39,6 +40,7 @@ cdef class Engine:
     cdef bint _transport_lost
 
     cdef readonly double now
+    cdef double _rest_at
     cdef public double last_received
     cdef public object open_deadline
     cdef readonly object abort_exc
@@ -74,5 +76,6 @@ cdef class Engine:
 
     cpdef send_data(self, int opcode, data, bint fin, compress)
     cpdef send_control(self, int opcode, payload)
-    cpdef send_serialized(self, bytes frame)
+    cpdef send_shared(self, SharedMessage message)
     cpdef list take_output(self)
+    cdef _rest(self, double now)

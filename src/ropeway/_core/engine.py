@@ -19,6 +19,7 @@ from .inbox import Inbox
 from .keepalive import Keepalive
 from .logs import DEBUG, default_logger
 from .reader import NO_LIMIT, Reader
+from .shared import SharedMessage
 from .states import (
     CLIENT,
     CLOSED,
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from ..typing import LoggerLike
 
 Event = Request | Response | Frame
+
+# Seconds after which compression gives back what hasn't been used, and looks again.
+REST_INTERVAL = 3.0
+REST_INTERVAL_AT_REST = 20.0
+NEVER = float("inf")
 
 # A connection gets this many frames at a time; then the driver lets others have their turn.
 FRAME_BUDGET = 256
@@ -97,6 +103,7 @@ class Engine:
         self._transport_lost = False
 
         self.now = 0.0
+        self._rest_at = NEVER
         self.last_received = 0.0
         self.open_deadline: float | None = None
         self.abort_exc: TimeoutError | None = None
@@ -129,6 +136,8 @@ class Engine:
         if state is OPEN:
             # What was negotiated may have been changed since, by whoever answers the handshake.
             self.extensions = self._extensions
+            if self.writer.deflate is not None:
+                self._rest_at = self.now + REST_INTERVAL
         else:
             self.keepalive.stop()
             self._received_while_open = self.reader.bytes_received
@@ -411,9 +420,13 @@ class Engine:
         if self.debug:
             self._log_sent(opcode, payload, True)
 
-    def send_serialized(self, frame: bytes) -> None:
-        """Send a message that ``serialized()`` made, for many connections alike."""
-        self.writer.write_serialized(frame)
+    def send_shared(self, message: SharedMessage) -> None:
+        """Send a message that goes to many connections; see ``send_data``."""
+        self.writer.write_shared(message)
+        if self.debug:
+            payload = message.payload
+            data = payload.encode() if isinstance(payload, str) else payload
+            self._log_sent(message.opcode, data, True)
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455 section 7.1.7).
@@ -487,7 +500,10 @@ class Engine:
     def next_deadline(self, now: float) -> float | None:
         """Tell when to call :meth:`on_deadline`, on the driver's clock; None for never."""
         if self._state is OPEN:
-            return self.keepalive.next_deadline()
+            due = self.keepalive.next_deadline()
+            if self._rest_at != NEVER and (due is None or self._rest_at < due):
+                return self._rest_at
+            return due
         if self.close_expected():
             return self.closing.start_clock(now)
         if self._state is CONNECTING:
@@ -503,6 +519,8 @@ class Engine:
         """
         self.now = now
         if self._state is OPEN:
+            if now >= self._rest_at:
+                self._rest(now)
             try:
                 self._keep_alive(now)
             except Exception as exc:
@@ -514,6 +532,14 @@ class Engine:
         elif self.open_deadline is not None and now >= self.open_deadline:
             self.open_deadline = None
             self._opening_expired()
+
+    def _rest(self, now: float) -> None:
+        """Give back the compression contexts that nobody has used lately."""
+        deflate = self.writer.deflate
+        if deflate is None:
+            self._rest_at = NEVER
+        else:
+            self._rest_at = now + (REST_INTERVAL if deflate.rest() else REST_INTERVAL_AT_REST)
 
     def _keep_alive(self, now: float) -> None:
         due = self.keepalive.on_deadline(now, self.last_received, self.stopped)

@@ -3,6 +3,7 @@
 import cython
 
 from .._wire.kernels cimport frame_bytes, utf8_rest
+from .shared cimport SharedMessage
 
 
 cdef class Writer:
@@ -26,7 +27,9 @@ cdef class Writer:
     cpdef use_extensions(self, list extensions)
     cpdef write_control(self, int opcode, payload)
     cpdef write_data(self, int opcode, payload, bint fin, compress)
-    cpdef write_serialized(self, bytes frame)
+
+    @cython.locals(frame="bytes")
+    cpdef write_shared(self, SharedMessage message)
     cpdef write_raw(self, bytes data)
     cpdef list take_output(self)
 
@@ -42,7 +45,6 @@ cdef class Writer:
     cdef _append(self, int first, payload)
 
 
-cpdef bytes serialized(int opcode, payload)
 cpdef contiguous(payload)
 
 

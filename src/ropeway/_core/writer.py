@@ -9,6 +9,7 @@ from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import Frame, Opcode
 from ..typing import BytesLike
 from .masking import next_key
+from .shared import SharedMessage
 
 CONT = 0
 TEXT = 1
@@ -16,6 +17,9 @@ FIRST_CONTROL_OPCODE = 8
 FIN = 0x80
 RSV1 = 0x40
 LARGEST_CONTROL_PAYLOAD = 125
+
+# From this size on, a write of two pieces costs less than a copy that joins them.
+SEPARATE_PAYLOAD = 16 * 1024
 
 
 class Writer:
@@ -106,12 +110,30 @@ class Writer:
         if fin:
             self.messages_sent += 1
 
-    def write_serialized(self, frame: bytes) -> None:
-        """Queue a message that ``serialized()`` made."""
+    def write_shared(self, message: SharedMessage) -> None:
+        """Queue a message that goes to many connections.
+
+        Raises:
+            ProtocolError: when a fragmented message is being sent (5.4).
+
+        """
+        if self.masked or self.extensions is not None:
+            self.write_data(message.opcode, message.payload, True, None)
+            return
+        if self.in_message:
+            raise ProtocolError("expected a continuation frame")
+        frame = message.plain
+        if self.deflate is not None:
+            form = message.compressed(self.deflate)
+            if form is not None:
+                frame, apart = form
+                self.deflate.sent(apart)
+                self.inflated_bytes += message.payload_size
+                self.deflated_bytes += len(apart.deflated)
         self.write_raw(frame)
         self.frames_sent += 1
         self.messages_sent += 1
-        self.payload_bytes_sent += len(frame) - header_size(len(frame), False)
+        self.payload_bytes_sent += message.payload_size
 
     def write_raw(self, data: bytes) -> None:
         """Queue bytes that aren't a frame: a handshake, or frames serialised for many."""
@@ -172,9 +194,16 @@ class Writer:
         self.payload_bytes_sent = payload_bytes_sent
 
     def _append(self, first: int, payload: str | BytesLike) -> None:
-        frame = frame_bytes(first, payload, self.masked, next_key() if self.masked else 0)
-        self.output.append(frame)
-        size = len(frame)
+        if not self.masked and type(payload) is bytes and len(payload) >= SEPARATE_PAYLOAD:
+            # Not to be copied behind its header: the driver writes both in one go.
+            header = _long_header(first, len(payload))
+            self.output.append(header)
+            self.output.append(payload)
+            size = len(header) + len(payload)
+        else:
+            frame = frame_bytes(first, payload, self.masked, next_key() if self.masked else 0)
+            self.output.append(frame)
+            size = len(frame)
         self.size += size
         self.bytes_sent += size
         self.frames_sent += 1
@@ -182,19 +211,11 @@ class Writer:
             self.payload_bytes_sent += size - header_size(size, self.masked)
 
 
-def serialized(opcode: int, payload: str | BytesLike) -> bytes:
-    """Serialise a whole message once, for all connections that neither mask nor extend.
-
-    Raises:
-        UnicodeDecodeError: when bytes that are to be text aren't UTF-8.
-
-    """
-    if not isinstance(payload, str):
-        payload = contiguous(payload)
-        if opcode == TEXT:
-            pending = utf8_rest(b"", bytes(payload))
-            pending.decode()  # raises when the message ends inside a character
-    return frame_bytes(FIN | opcode, payload, False, 0)
+def _long_header(first: int, length: int) -> bytes:
+    """Serialise the header of an unmasked frame of more than 125 bytes (5.2)."""
+    if length < 65536:
+        return bytes((first, 126)) + length.to_bytes(2, "big")
+    return bytes((first, 127)) + length.to_bytes(8, "big")
 
 
 def contiguous(payload: BytesLike) -> BytesLike:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from time import monotonic
 
+from .._core.shared import SharedMessage
 from .._core.states import OP_BINARY, OP_TEXT, OPEN
-from .._core.writer import serialized
 from ..exceptions import ConcurrencyError
 from ..typing import BytesLike, DataLike
 from .connection import Connection
+from .per_loop import TURN
 
 __all__ = ["broadcast"]
 
@@ -40,43 +42,64 @@ def broadcast(
     """
     if isinstance(message, str):
         opcode = OP_BINARY if text is False else OP_TEXT
-        payload: DataLike = message
     elif isinstance(message, BytesLike):
         opcode = OP_TEXT if text is True else OP_BINARY
-        payload = message
     else:
         raise TypeError("data must be str or bytes")
-    # Without masking and extensions, the frame is the same for all. Made before anything is sent,
-    # it also checks the message.
-    frame = serialized(opcode, payload)
+    failures = _send(connections, SharedMessage(opcode, message), raise_exceptions)
+    if raise_exceptions and failures:
+        raise ExceptionGroup("skipped broadcast", failures)
+
+
+def _send(
+    connections: Iterable[Connection], shared: SharedMessage, raised: bool
+) -> list[Exception]:
+    """Queue the message on all connections, begin to write, and give the failures."""
+    holding: list[Connection] = []
     failures: list[Exception] = []
     for connection in connections:
         protocol = connection.protocol
-        if protocol.state is not OPEN:
+        if protocol._state is not OPEN:
             continue
         if connection._fragmenting is not None:
             failure: Exception = ConcurrencyError("sending a fragmented message")
-            if not raise_exceptions:
+            if not raised:
                 connection.logger.warning("skipped broadcast: sending a fragmented message")
             failures.append(failure)
             continue
         try:
-            if protocol.writer.masked or protocol.extensions or protocol.debug:
-                protocol.send_data(opcode, payload, True, None)
-            else:
-                protocol.send_serialized(frame)
-            connection._send_output()
+            protocol.send_shared(shared)
         except Exception as exc:
-            failure = RuntimeError("failed to write message")
-            failure.__cause__ = exc
-            failures.append(failure)
-            if not raise_exceptions:
-                text_of_exc = traceback.format_exception_only(exc)[0].strip()
-                connection.logger.warning(
-                    "skipped broadcast: failed to write message: %s", text_of_exc
-                )
-    if raise_exceptions and failures:
-        raise ExceptionGroup("skipped broadcast", failures)
+            failures.append(_failure(connection, exc, raised))
+            continue
+        if connection._hold():
+            holding.append(connection)
+    holding.reverse()
+    _write_some(holding)
+    return failures
+
+
+def _failure(connection: Connection, exc: Exception, raised: bool) -> Exception:
+    failure = RuntimeError("failed to write message")
+    failure.__cause__ = exc
+    if not raised:
+        reason = traceback.format_exception_only(exc)[0].strip()
+        connection.logger.warning("skipped broadcast: failed to write message: %s", reason)
+    return failure
+
+
+def _write_some(holding: list[Connection]) -> None:
+    """Write to the last of these and on, for a turn of the loop; go on in the next.
+
+    What is sent to the others meanwhile is queued behind, so the order is kept.
+    """
+    turn_ends = monotonic() + TURN
+    while holding:
+        connection = holding.pop()
+        connection._flush_joined()
+        if monotonic() > turn_ends:
+            connection.loop.call_soon(_write_some, holding)
+            return
 
 
 # It is documented and imported as the server's.

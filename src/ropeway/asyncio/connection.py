@@ -11,7 +11,6 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Awaitable,
-    Callable,
     Coroutine,
     Iterable,
     Mapping,
@@ -28,14 +27,13 @@ from ..frames import CloseCode
 from ..protocol import Protocol
 from ..typing import BytesLike, Data, DataLike, Subprotocol
 from . import json
-from .dispatch import Waiter
-from .link import Link
 from .operations import Messages, Receive, Send
+from .waiting import Waiting
 
 __all__ = ["Connection"]
 
 
-class Connection(Link, asyncio.BufferedProtocol):
+class Connection(Waiting, asyncio.BufferedProtocol):
     """A WebSocket connection on asyncio, client's or server's.
 
     One task may receive and any number may send at the same time. Iterating gives messages until
@@ -476,77 +474,10 @@ class Connection(Link, asyncio.BufferedProtocol):
         if self._write_paused:
             await self._drain()
 
-    # Waiting
 
-    async def _wait_receivable(self, ready: Callable[[], bool], whole: bool) -> None:
-        """Wait until ``ready()``; raise ConnectionClosed when that will never be.
-
-        ``whole`` says that a whole message is wanted, so that its fragments may exceed the high
-        water mark.
-        """
-        inbox = self._inbox
-        while not ready():
-            if inbox.closed:
-                await self._wait_lost()
-                raise self.close_exc
-            receiver = self._receiver = Waiter(self.loop)
-            inbox.wanted = whole
-            try:
-                self._before_waiting()
-                await receiver
-            finally:
-                inbox.wanted = False
-                self._receiver = None
-
-    async def _wait_opening(self) -> None:
-        """Wait for the peer's half of the opening handshake, or its failure."""
-        if self._is_opening_over():
-            return
-        self._opened = self.loop.create_future()
-        try:
-            await self._opened
-        finally:
-            self._opened = None
-
-    async def _drain(self) -> None:
-        """Wait until the write buffer has room again.
-
-        Raises:
-            ConnectionClosed: when the connection is lost before.
-
-        """
-        while self._write_paused:
-            waiter = self.loop.create_future()
-            if self._drain_waiters is None:
-                self._drain_waiters = []
-            self._drain_waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                self._drain_waiters.remove(waiter)
-        if self._is_lost:
-            raise self.close_exc
-
-    async def _wait_lost(self) -> None:
-        """Wait until the connection is over; its deadline sees to it that this ends."""
-        if self._is_lost:
-            return
-        if self._lost is None:
-            self._lost = self.loop.create_future()
-        await asyncio.shield(self._lost)
-
-    async def _raise_closed(self) -> None:
-        """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
-        await self._wait_lost()
-        raise self.close_exc
-
-    async def _end_iteration(self) -> Data:
-        """End iterating over messages, as the way in which the connection ended demands."""
-        await self._wait_lost()
-        exc = self.close_exc
-        if isinstance(exc, ConnectionClosedOK):
-            raise StopAsyncIteration
-        raise exc
+# Part of recv() to those who look at a task.
+Connection._recv_within.__name__ = "recv"
+Connection._recv_within.__qualname__ = "Connection.recv"
 
 
 def _mark_as_coroutine_function(method: Any) -> None:

@@ -51,6 +51,8 @@ cdef class Link:
     cdef _deliver_pongs(self)
     cdef _end_pings(self)
     cpdef _send_output(self)
+    cpdef bint _hold(self) except -1
+    cpdef _flush_joined(self)
     cpdef _flush(self)
     cdef _end_stream(self)
     cdef _wake_drain_waiters(self)

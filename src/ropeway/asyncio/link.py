@@ -327,6 +327,13 @@ class Link:
         self._joining = True
         self.loop.call_soon(self._flush_joined)
 
+    def _hold(self) -> bool:
+        """Let what is to be sent wait for ``_flush_joined()``; False when it waits anyway."""
+        if self._corked or self._joining:
+            return False
+        self._joining = True
+        return True
+
     def _flush_joined(self) -> None:
         self._joining = False
         self._flush()

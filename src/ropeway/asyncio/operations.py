@@ -58,6 +58,8 @@ class Operation:
         return f"<coroutine object {self._name()} at {id(self):#x}>"
 
     def __await__(self) -> Operation:
+        if self._stage == WAITING or (self._stage == DELEGATED and self.cr_frame is not None):
+            raise RuntimeError("coroutine is being awaited already")
         return self
 
     def __iter__(self) -> Operation:

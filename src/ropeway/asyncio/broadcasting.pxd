@@ -1,0 +1,15 @@
+# Types for broadcasting.py.
+
+import cython
+
+from .._core.engine cimport Engine
+from .._core.shared cimport SharedMessage
+from .link cimport Link
+
+
+@cython.locals(connection=Link, protocol=Engine, holding="list")
+cdef list _send(connections, SharedMessage shared, raised)
+
+
+@cython.locals(connection=Link, turn_ends="double")
+cpdef _write_some(list holding)

@@ -1,0 +1,85 @@
+"""What a connection waits for, where it isn't a message: the coroutines behind its methods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..exceptions import ConnectionClosedOK
+from ..typing import Data
+from .dispatch import Waiter
+from .link import Link
+
+
+class Waiting(Link):
+    """A link that tasks wait on."""
+
+    async def _wait_receivable(self, ready: Callable[[], bool], whole: bool) -> None:
+        """Wait until ``ready()``; raise ConnectionClosed when that will never be.
+
+        ``whole`` says that a whole message is wanted, so that its fragments may exceed the high
+        water mark.
+        """
+        inbox = self._inbox
+        while not ready():
+            if inbox.closed:
+                await self._wait_lost()
+                raise self.close_exc
+            receiver = self._receiver = Waiter(self.loop)
+            inbox.wanted = whole
+            try:
+                self._before_waiting()
+                await receiver
+            finally:
+                inbox.wanted = False
+                self._receiver = None
+
+    async def _wait_opening(self) -> None:
+        """Wait for the peer's half of the opening handshake, or its failure."""
+        if self._is_opening_over():
+            return
+        self._opened = self.loop.create_future()
+        try:
+            await self._opened
+        finally:
+            self._opened = None
+
+    async def _drain(self) -> None:
+        """Wait until the write buffer has room again.
+
+        Raises:
+            ConnectionClosed: when the connection is lost before.
+
+        """
+        while self._write_paused:
+            waiter = self.loop.create_future()
+            if self._drain_waiters is None:
+                self._drain_waiters = []
+            self._drain_waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                self._drain_waiters.remove(waiter)
+        if self._is_lost:
+            raise self.close_exc
+
+    async def _wait_lost(self) -> None:
+        """Wait until the connection is over; its deadline sees to it that this ends."""
+        if self._is_lost:
+            return
+        if self._lost is None:
+            self._lost = self.loop.create_future()
+        await asyncio.shield(self._lost)
+
+    async def _raise_closed(self) -> None:
+        """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
+        await self._wait_lost()
+        raise self.close_exc
+
+    async def _end_iteration(self) -> Data:
+        """End iterating over messages, as the way in which the connection ended demands."""
+        await self._wait_lost()
+        exc = self.close_exc
+        if isinstance(exc, ConnectionClosedOK):
+            raise StopAsyncIteration
+        raise exc
