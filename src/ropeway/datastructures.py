@@ -22,15 +22,16 @@ is_text = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 is_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
 
 
-# A header that reads the same whoever parses it: one space, then a value that is stripped already.
-is_plain_line = re.compile(
-    r"[-!#$%&'*+.^_`|~0-9A-Za-z]++: (?![\t ])[\t\x20-\x7e\x80-\xff]++(?<![\t ])\r\n"
-).fullmatch
-
-
 # The same as alphabets, for bytes.translate.
 TEXT_ALPHABET = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 TOKEN_ALPHABET = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def is_plain(value: object) -> bool:
+    """Tell whether a header's value is the same in a block as in a list: ASCII, stripped, a str."""
+    if type(value) is not str or not value.isascii() or not value.isprintable():
+        return False
+    return value != "" and value == value.strip()
 
 
 class MultipleValuesError(LookupError):
@@ -252,22 +253,23 @@ class Headers(MutableMapping[str, str]):
         self._items = [item for item in self._list() if item[0].lower() != lower]
         self._block = None
 
+    def _append(self, key: str, value: str) -> None:
+        """Add a header; to the block alone where that will do, since it costs less."""
+        if self._block is None or not (is_plain(value) and is_token(key)):
+            self[key] = value
+            return
+        self._block = self._block[:-2] + f"{key}: {value}\r\n\r\n".encode()
+        self._index = self._items = None
+
     def _replace(self, key: str, value: str) -> None:
         """Set a header whether it is there or not."""
         lower = key.lower()
-        block = self._block
-        if block is not None and f"\r\n{lower}: ".encode() not in b"\r\n" + block.lower():
-            # The smallest form can grow without the others, which cost more than the line.
-            line = f"{key}: {value}\r\n"
-            if type(value) is str and is_plain_line(line):
-                self._block = block[:-2] + line.encode("iso-8859-1") + b"\r\n"
-                self._index = self._items = None
-                return
-        for name, _ in self._list():
-            if name.lower() == lower:
-                del self[key]
-                break
-        self[key] = value
+        if self._block is None or f"\r\n{lower}: ".encode() in b"\r\n" + self._block.lower():
+            for name, _ in self._list():
+                if name.lower() == lower:
+                    del self[key]
+                    break
+        self._append(key, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):

@@ -141,11 +141,11 @@ class ServerProtocol(Protocol):
         request.headers._compact()
         block = ACCEPTANCE % http_date(time.time())
         headers = Headers._from_block(block.encode(), None)
-        headers._replace("Sec-WebSocket-Accept", accept)
+        headers._append("Sec-WebSocket-Accept", accept)
         if extensions is not None:
-            headers._replace("Sec-WebSocket-Extensions", extensions)
+            headers._append("Sec-WebSocket-Extensions", extensions)
         if subprotocol is not None:
-            headers._replace("Sec-WebSocket-Protocol", subprotocol)
+            headers._append("Sec-WebSocket-Protocol", subprotocol)
         return Response(101, "Switching Protocols", headers)
 
     def _refusal(self, request: Request, exc: Exception) -> Response:
@@ -201,10 +201,10 @@ class ServerProtocol(Protocol):
         if self.hosts is not None:
             self._check_host(headers)
         check_upgrade(headers)
-        key = single_value(headers, "Sec-WebSocket-Key")
+        key = headers._only("sec-websocket-key") or single_value(headers, "Sec-WebSocket-Key")
         _check_key(key)
-        version = single_value(headers, "Sec-WebSocket-Version")
-        if version != VERSION:
+        if headers._only("sec-websocket-version") != VERSION:
+            version = single_value(headers, "Sec-WebSocket-Version")
             raise InvalidHeaderValue("Sec-WebSocket-Version", version)
         self.origin = self.process_origin(headers)
         extensions_header, self.extensions = self.process_extensions(headers)
@@ -457,6 +457,11 @@ REFUSALS: tuple[tuple[type[InvalidHandshake], http.HTTPStatus, str], ...] = (
 
 def _check_key(key: str) -> None:
     """Check for "a base64-encoded value that, when decoded, is 16 bytes in length" (4.2.1)."""
+    try:
+        if len(binascii.a2b_base64(key, strict_mode=True)) == 16:
+            return
+    except ValueError:
+        pass  # what is wrong is told below
     try:
         raw_key = base64.b64decode(key.encode(), validate=True)
     except binascii.Error as exc:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import uuid
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ropeway._core.engine import Engine
 from ropeway.client import ClientProtocol
-from ropeway.exceptions import InvalidState
+from ropeway.exceptions import InvalidHeaderValue, InvalidState
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
+from ropeway.http11 import Request
 from ropeway.protocol import CLIENT, CONNECTING, OPEN, SERVER, Protocol
-from ropeway.server import InvalidHost, ServerProtocol
+from ropeway.server import InvalidHost, ServerProtocol, _check_key
 from ropeway.uri import parse_uri
 
 from ..wire.streams import BINARY, FIN, RSV1, TEXT, frame, sent
@@ -189,6 +194,60 @@ def test_a_close_frame_inside_a_message_is_answered() -> None:
     assert conn.close_sent is not None
     assert conn.close_sent.code == 1000
     assert conn.parser_exc is None
+
+
+# The handshake's short cuts.
+
+
+@given(st.text("Az09+/=-é\n ", min_size=20, max_size=26), st.sampled_from(["", "=", "=="]))
+@example("A" * 22, "==")
+@example("A" * 21 + "B", "==")
+@example("A" * 22, "")
+def test_a_key_is_base64_of_16_bytes(text: str, padding: str) -> None:
+    key = text + padding
+    try:
+        valid = len(base64.b64decode(key.encode(), validate=True)) == 16
+    except binascii.Error:
+        valid = False
+    try:
+        _check_key(key)
+    except InvalidHeaderValue as exc:
+        assert not valid
+        assert (exc.name, exc.value) == ("Sec-WebSocket-Key", key)
+    else:
+        assert valid
+
+
+@pytest.mark.parametrize("value", ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", " x ", "é", ""])
+def test_a_subclass_may_answer_otherwise(value: str) -> None:
+    class Other(ServerProtocol):
+        def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
+            return value, value, value
+
+    server = Other()
+    server.receive_data(request())
+    [event] = server.events_received()
+    assert isinstance(event, Request)
+    response = server.accept(event)
+    names = ("Accept", "Extensions", "Protocol")
+    assert [response.headers[f"Sec-WebSocket-{name}"] for name in names] == [value] * 3
+    server.send_response(response)
+    [sent] = server.data_to_send()
+    for name in names:
+        assert f"\r\nSec-WebSocket-{name}: {value}\r\n".encode("latin-1") in sent
+
+
+def test_a_subclass_can_not_answer_with_two_lines() -> None:
+    class Other(ServerProtocol):
+        def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
+            return "x\r\nY: z", None, None
+
+    server = Other()
+    server.receive_data(request())
+    [event] = server.events_received()
+    assert isinstance(event, Request)
+    with pytest.raises(InvalidHeaderValue):
+        server.accept(event)
 
 
 # The rest.
