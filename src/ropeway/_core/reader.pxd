@@ -12,6 +12,7 @@ from .._wire.kernels cimport (
     rotate_key,
     utf8_rest,
 )
+from ..extensions._contexts cimport Inflater
 
 # Numbers of C: the hot path compares with them for every frame.
 cdef int CONT
@@ -33,6 +34,7 @@ cdef class Reader:
     cdef long long most_fragments
     cdef readonly bint text_as_str
     cdef readonly object deflate
+    cdef Inflater inflater
     cdef readonly list extensions
     cdef int allowed_rsv
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .._wire import PayloadBuffer, payload_bytes, payload_text, rotate_key, utf8_rest
 from ..exceptions import PayloadTooBig, ProtocolError, TooManyFragments
+from ..extensions._contexts import Inflater
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import Frame, Opcode
@@ -65,6 +66,7 @@ class Reader:
             self.most_fragments = min(max_fragments, LARGEST_LENGTH)
         self.text_as_str = text_as_str
         self.deflate: PerMessageDeflate | None = None
+        self.inflater: Inflater | None = None
         self.extensions: list[Extension] | None = None
         self.allowed_rsv = 0
 
@@ -108,10 +110,12 @@ class Reader:
     def use_extensions(self, extensions: list[Extension]) -> None:
         """Set what was negotiated: permessage-deflate alone streams, all else sees whole frames."""
         self.deflate = None
+        self.inflater = None
         self.extensions = None
         self.allowed_rsv = 0
         if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
             self.deflate = extensions[0]
+            self.inflater = extensions[0].inflater
             self.allowed_rsv = RSV1
         elif extensions:
             self.extensions = extensions
@@ -359,8 +363,8 @@ class Reader:
             self.empty_fragments = 0
             self.text_pending = b""
             self.text_checked = 0
-            if self.compressed and self.deflate is not None:
-                self.deflate.start_inflating()
+            if self.compressed and self.inflater is not None:
+                self.inflater.start()
         self.fragments += 1
         if self.fragments > self.most_fragments:
             raise TooManyFragments(self.most_fragments)
@@ -418,7 +422,7 @@ class Reader:
                 return
         if size:
             self._read_piece(size)
-        if self.compressed and self.fin:
+        elif self.compressed and self.fin:
             self._add(self._inflate(b"", True))
         payload = b"".join(self.pieces)
         self.pieces = []
@@ -442,7 +446,7 @@ class Reader:
             self._keep(piece)
         elif self.compressed:
             self.deflated_bytes += size
-            self._add(self._inflate(piece, False))
+            self._add(self._inflate(piece, self.fin and self.remaining == 0))
         else:
             self._add(piece)
 
@@ -450,9 +454,9 @@ class Reader:
         message_size = self.message_size - self.frame_size
         limit = self._limit(message_size)
         room = NO_LIMIT if limit == NO_LIMIT else limit - self.frame_size
-        assert self.deflate is not None
+        assert self.inflater is not None
         try:
-            inflated = self.deflate.inflate(piece, room, last)
+            inflated = self.inflater.inflate(piece, room, last)
         except PayloadTooBig:
             raise self._too_big(None, limit, message_size) from None
         self.inflated_bytes += len(inflated)
