@@ -55,9 +55,10 @@ SANITIZED_TESTS ?= tests/wire tests/core tests/extensions
 
 sanitize: $(VENV)/package $(VENV)/test
 	mkdir -p $(SANITIZED)
-	gcc -std=c11 -O2 -g -Wall -Wextra -Werror $(SANITIZERS) -Isrc/ropeway/_wire \
-	    tests/wire/fuzz.c -o $(SANITIZED)/fuzz
-	$(SANITIZED)/fuzz
+	for flags in "" -DROPEWAY_PLAIN; do \
+	    gcc -std=c11 -O2 -g -Wall -Wextra -Werror $(SANITIZERS) $$flags -Isrc/ropeway/_wire \
+	        tests/wire/fuzz.c -o $(SANITIZED)/fuzz && $(SANITIZED)/fuzz || exit 1; \
+	done
 	CC=gcc CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" \
 	    $(BIN)/python setup.py --quiet build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \

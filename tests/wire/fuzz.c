@@ -133,6 +133,35 @@ static void check_text(void)
     free(text);
 }
 
+static void check_header_line(void)
+{
+    static const char bytes[] = "\r\n:  \t\tHost-x~\x7F\x80\xFF,\"a1\0";
+    uint8_t drawing[80];
+    size_t n = 0;
+    if (drawn(3))
+        n = (size_t)snprintf((char *)drawing, sizeof drawing, "Name%u: v%u%s", drawn(100),
+                             drawn(100), drawn(3) ? "\r\n" : "\r");
+    for (uint32_t more = drawn(12); more; more--)
+        drawing[n++] = (uint8_t)bytes[drawn(sizeof bytes)];
+    if (n && !drawn(3))
+        drawing[drawn((uint32_t)n)] = (uint8_t)bytes[drawn(sizeof bytes)];
+    if (n)
+        n -= drawn((uint32_t)n);
+    uint8_t *const line = new_memory(n);
+    memcpy(line, drawing, n);
+    size_t name_size = 0, value_size = 0;
+    const size_t size = ropeway_header_line(line, n, &name_size, &value_size);
+    if (size) {
+        CHECK(size <= n && name_size && value_size && size == name_size + value_size + 4);
+        CHECK(!memcmp(line + name_size, ": ", 2) && !memcmp(line + size - 2, "\r\n", 2));
+        for (size_t i = 0; i < name_size; i++)
+            CHECK(line[i] > ' ' && line[i] < 0x7F && line[i] != ':');
+        for (size_t i = name_size + 2; i < size - 2; i++)
+            CHECK(line[i] != '\r' && line[i] != '\n' && line[i] != '\0');
+    }
+    free(line);
+}
+
 int main(int argc, char **argv)
 {
     const long rounds = argc > 1 ? atol(argv[1]) : 100000;
@@ -141,6 +170,7 @@ int main(int argc, char **argv)
     for (long round = 0; round < rounds; round++) {
         check_masking();
         check_text();
+        check_header_line();
     }
     printf("%ld rounds, %s\n", rounds, ropeway_utf8_is_fast() ? "with AVX2" : "without AVX2");
     return 0;

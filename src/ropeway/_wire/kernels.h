@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__) && defined(__x86_64__)
-/* Compiled for a processor that not everybody has: called where it was found to be there. */
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(ROPEWAY_PLAIN)
+/* Compiled for a processor that not everybody has: called where it was found to be there. With
+ * ROPEWAY_PLAIN, the loops for all the others can be tested here too. */
 #define ROPEWAY_AVX2 __attribute__((target("avx2")))
 #endif
 
