@@ -232,19 +232,8 @@ def has_no_delay(ws: Any) -> bool:
     return bool(kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "host",
-        pytest.param(
-            "sock",
-            marks=pytest.mark.xfail(
-                reason="asyncio goes by the protocol number, which a given socket may not have",
-                strict=False,
-            ),
-        ),
-    ],
-)
+@only_ropeway  # asyncio goes by the protocol number, which a given socket may not have
+@pytest.mark.parametrize("way", ["host", "sock"])
 async def test_no_delay_on_either_side(way: str) -> None:
     handed = Handed()
     listener = socket.create_server(("127.0.0.1", 0))
