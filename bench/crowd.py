@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ REQUEST = (
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 # An idle server of thousands of connections may still look at its timers.
 IDLE_CPU = 0.005
+PATIENCE = 60.0
 
 
 class Talker:
@@ -43,7 +45,11 @@ class Talker:
         assert self.process.stdin is not None and self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             print(*words, file=self.process.stdin, flush=True)
+        # A process that says nothing for long is ended, and its silence is the error.
+        patience = threading.Timer(PATIENCE, self.process.kill)
+        patience.start()
         answer = self.process.stdout.readline()
+        patience.cancel()
         if not answer:
             self.errors.seek(0)
             log = self.errors.read()[-2000:]
