@@ -110,13 +110,20 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
     records: list[dict[str, Any]] = []
     data = {**header, "seconds": plan.timing.seconds, "elapsed_s": 0.0, "records": records}
     out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with cores.share_with_peer():
-            records.extend(measure(plan))
-    finally:
-        # What was measured before an interruption is not lost.
+
+    def save() -> None:
         data["elapsed_s"] = round(time.monotonic() - began, 1)
         out.write_text(as_text(data), encoding="utf-8")
+
+    try:
+        with cores.share_with_peer():
+            for record in measure(plan):
+                # What was measured is not lost when a long run is killed.
+                if records and record["scenario"] != records[-1]["scenario"]:
+                    save()
+                records.append(record)
+    finally:
+        save()
     return data
 
 
