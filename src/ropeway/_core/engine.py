@@ -219,11 +219,11 @@ class Engine:
                 if self._held_close:
                     self._held_close = False
                 elif inbox is not None and self._state is OPEN and inbox.is_full():
-                    self._full = self.stopped = reader.pos < reader.end
+                    self._full = self.stopped = reader.has_unread()
                     break
                 elif inbox is not None and budget == 0:
                     self._full = False
-                    self.stopped = reader.pos < reader.end
+                    self.stopped = reader.has_unread()
                     break
                 elif not reader.next_frame():
                     break
