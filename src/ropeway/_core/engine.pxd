@@ -7,6 +7,13 @@ from .reader cimport Reader
 from .shared cimport SharedMessage
 from .writer cimport Writer
 
+# Numbers of C: the hot path compares with them for every frame.
+cdef int OP_BINARY
+cdef int OP_CLOSE
+cdef int OP_PING
+cdef int OP_PONG
+cdef double NEVER
+
 
 cdef class Engine:
     cdef object __weakref__

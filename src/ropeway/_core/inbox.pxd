@@ -2,6 +2,9 @@
 
 import cython
 
+# Numbers of C: the hot path compares with them for every frame.
+cdef int NO_LIMIT
+
 
 cdef class Fragments:
     cdef readonly bint is_text

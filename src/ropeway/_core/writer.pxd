@@ -5,6 +5,15 @@ import cython
 from .._wire.kernels cimport frame_bytes, utf8_rest
 from .shared cimport SharedMessage
 
+# Numbers of C: the hot path compares with them for every frame.
+cdef int CONT
+cdef int TEXT
+cdef int FIN
+cdef int RSV1
+cdef int FIRST_CONTROL_OPCODE
+cdef int LARGEST_CONTROL_PAYLOAD
+cdef int SEPARATE_PAYLOAD
+
 
 cdef class Writer:
     cdef readonly bint masked

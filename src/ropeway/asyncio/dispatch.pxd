@@ -2,6 +2,10 @@
 
 import cython
 
+cdef int PENDING
+cdef int WOKEN
+cdef int CANCELLED
+
 
 @cython.final
 @cython.freelist(64)

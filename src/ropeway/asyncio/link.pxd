@@ -4,6 +4,8 @@ from .._core.engine cimport Engine
 from .._core.inbox cimport Inbox
 from .dispatch cimport Waiter
 
+cdef double TURN
+
 
 cdef class Link:
     cdef public Engine protocol

@@ -8,6 +8,14 @@ from .dispatch cimport Waiter
 from .link cimport Link
 from .results cimport set_result
 
+# Numbers of C, compared with at every step.
+cdef int OP_BINARY
+cdef int OP_TEXT
+cdef int NEW
+cdef int WAITING
+cdef int DELEGATED
+cdef int DONE
+
 
 cdef class Operation:
     cdef Link _connection

@@ -128,6 +128,8 @@ class ServerConnection(Connection):
         """Take the transport; the request comes next."""
         self.server.all_connections.add(self)
         super().connection_made(transport)
+        if self.server.is_closing():
+            self.turn_away("Server is shutting down.\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take leave of the transport."""

@@ -69,6 +69,10 @@ class Server:
         """Tell whether new connections are accepted; see :meth:`asyncio.Server.is_serving`."""
         return self.server.is_serving()
 
+    def is_closing(self) -> bool:
+        """Tell whether :meth:`close` was called."""
+        return self._close_task is not None
+
     async def start_serving(self) -> None:
         """Begin to accept connections; for a server made with ``start_serving=False``."""
         await self.server.start_serving()

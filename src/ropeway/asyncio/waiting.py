@@ -79,7 +79,7 @@ class Waiting(Link):
     async def _end_iteration(self) -> Data:
         """End iterating over messages, as the way in which the connection ended demands."""
         await self._wait_lost()
-        exc = self.close_exc
-        if isinstance(exc, ConnectionClosedOK):
+        # In a variable, the exception would refer to this frame and this frame to it.
+        if isinstance(self.close_exc, ConnectionClosedOK):
             raise StopAsyncIteration
-        raise exc
+        raise self.close_exc
