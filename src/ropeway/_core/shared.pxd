@@ -9,6 +9,8 @@ cdef class SharedMessage:
     cdef readonly bytes plain
     cdef readonly Py_ssize_t payload_size
     cdef dict _forms
+    cdef object _last_kind
+    cdef object _last_form
 
     cpdef compressed(self, deflate)
     cdef _compress(self, deflate)

@@ -38,15 +38,19 @@ class SharedMessage:
         self.plain: bytes = frame_bytes(FIN | opcode, payload, False, 0)
         self.payload_size = len(payload.encode() if isinstance(payload, str) else payload)
         self._forms: dict[Hashable, tuple[bytes, Apart] | None] = {}
+        self._last_kind: Hashable = None
+        self._last_form: tuple[bytes, Apart] | None = None
 
     def compressed(self, deflate: PerMessageDeflate) -> tuple[bytes, Apart] | None:
         """Give the frame for ``deflate`` and what to tell it once that is sent; None for plain."""
         kind = deflate.alike
-        try:
-            return self._forms[kind]
-        except KeyError:
-            form = self._forms[kind] = self._compress(deflate)
-            return form
+        # Most often it is the same as for the connection before: then nothing has to be hashed.
+        if kind != self._last_kind:
+            self._last_kind = kind
+            if kind not in self._forms:
+                self._forms[kind] = self._compress(deflate)
+            self._last_form = self._forms[kind]
+        return self._last_form
 
     def _compress(self, deflate: PerMessageDeflate) -> tuple[bytes, Apart] | None:
         payload = self.payload

@@ -11,9 +11,12 @@ cdef int OP_TEXT
 cdef double TURN
 
 
-@cython.locals(connection=Link, protocol=Engine, holding="list")
+@cython.locals(connection=Link, protocol=Engine, holding="list", turn_ends="double")
 cdef list _send(connections, SharedMessage shared, raised)
 
 
-@cython.locals(connection=Link, turn_ends="double")
 cpdef _write_some(list holding)
+
+
+@cython.locals(connection=Link)
+cdef _write_until(double turn_ends, list holding)

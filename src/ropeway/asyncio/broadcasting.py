@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Iterable
 from time import monotonic
@@ -11,7 +12,7 @@ from .._core.states import OP_BINARY, OP_TEXT, OPEN
 from ..exceptions import ConcurrencyError
 from ..typing import BytesLike, DataLike
 from .connection import Connection
-from .per_loop import TURN
+from .turns import TURN
 
 __all__ = ["broadcast"]
 
@@ -55,6 +56,7 @@ def _send(
     connections: Iterable[Connection], shared: SharedMessage, raised: bool
 ) -> list[Exception]:
     """Queue the message on all connections, begin to write, and give the failures."""
+    turn_ends = monotonic() + TURN
     holding: list[Connection] = []
     failures: list[Exception] = []
     for connection in connections:
@@ -75,7 +77,7 @@ def _send(
         if connection._hold():
             holding.append(connection)
     holding.reverse()
-    _write_some(holding)
+    _write_until(turn_ends, holding)
     return failures
 
 
@@ -93,12 +95,15 @@ def _write_some(holding: list[Connection]) -> None:
 
     What is sent to the others meanwhile is queued behind, so the order is kept.
     """
-    turn_ends = monotonic() + TURN
+    _write_until(monotonic() + TURN, holding)
+
+
+def _write_until(turn_ends: float, holding: list[Connection]) -> None:
     while holding:
         connection = holding.pop()
         connection._flush_joined()
         if monotonic() > turn_ends:
-            connection.loop.call_soon(_write_some, holding)
+            asyncio.get_running_loop().call_soon(_write_some, holding)
             return
 
 

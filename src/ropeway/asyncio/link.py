@@ -21,8 +21,9 @@ from ..http11 import Request, Response
 from ..protocol import Protocol
 from ..typing import LoggerLike
 from .dispatch import Waiter
-from .per_loop import TURN, Deadline, per_loop
+from .per_loop import Deadline, per_loop
 from .transport import StreamTransport
+from .turns import TURN
 
 Ping = tuple["asyncio.Future[float]", bool]
 """What waits for a pong, and whether the end of the connection is an answer too."""

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
-from .per_loop import TURN
 from .transport import StreamTransport
+from .turns import TURN
 
 # Out of descriptors or memory: what is there is kept going, and more is accepted later.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

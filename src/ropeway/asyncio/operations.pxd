@@ -21,9 +21,11 @@ cdef class Operation:
     cdef Link _connection
     cdef object _inner
     cdef int _stage
+    cdef object _waited
 
     cdef _delegate(self, inner)
     cdef _resume(self)
+    cdef _check_waited(self, waited)
     cdef _step(self)
     cdef _give_up(self)
     cdef _name(self)

@@ -32,12 +32,13 @@ class Operation:
     happened while NEW, and nothing is left to undo once DONE.
     """
 
-    __slots__ = ("_connection", "_inner", "_stage")
+    __slots__ = ("_connection", "_inner", "_stage", "_waited")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stage = NEW
         self._inner: Coroutine[Any, Any, Any] | None = None
+        self._waited: Any = None
 
     def __del__(self) -> None:
         if self._stage == NEW:
@@ -58,8 +59,6 @@ class Operation:
         return f"<coroutine object {self._name()} at {id(self):#x}>"
 
     def __await__(self) -> Operation:
-        if self._stage == WAITING or (self._stage == DELEGATED and self.cr_frame is not None):
-            raise RuntimeError("coroutine is being awaited already")
         return self
 
     def __iter__(self) -> Operation:
@@ -136,14 +135,22 @@ class Operation:
         """Let a coroutine do the rest."""
         self._stage = DELEGATED
         self._inner = inner
-        return inner.send(None)
+        self._waited = inner.send(None)
+        return self._waited
 
     def _resume(self) -> Any:
         """Go on where this is not the first step, nor the end of a wait of our own."""
         if self._stage == DELEGATED:
             assert self._inner is not None
-            return self._inner.send(None)
+            self._check_waited(self._waited)
+            self._waited = self._inner.send(None)
+            return self._waited
         raise RuntimeError("cannot reuse already awaited coroutine")
+
+    def _check_waited(self, waited: Any) -> None:
+        """Refuse a step by another than who waits, who makes none before the wait is over."""
+        if waited is not None and not waited.done():
+            raise RuntimeError("coroutine is being awaited already")
 
     def _step(self) -> Any:
         """Give the next thing to wait for; or the result, once DONE."""
@@ -171,6 +178,7 @@ class Receive(Operation):
         connection = self._connection
         inbox = connection._inbox
         if self._stage == WAITING:
+            self._check_waited(connection._receiver)
             connection._receiver = None
             inbox.wanted = False
         elif self._stage != NEW:

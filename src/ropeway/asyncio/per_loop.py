@@ -12,9 +12,6 @@ from weakref import WeakKeyDictionary
 # As much as asyncio itself reads at a time; one for all, since a read is handled before the next.
 RECEIVE_BUFFER_SIZE = 256 * 1024
 
-# One connection's share of a loop turn, in seconds: whatever it does, the others come next.
-TURN = 0.002
-
 # Below this many entries, sweeping cancelled deadlines out of the queue isn't worth it.
 FEW = 64
 

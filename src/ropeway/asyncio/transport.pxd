@@ -2,6 +2,8 @@
 
 import cython
 
+cdef double TURN
+
 
 cdef class StreamTransport:
     cdef object __weakref__
@@ -23,6 +25,7 @@ cdef class StreamTransport:
     cdef bint _closing
 
     cdef _watch(self)
+    cdef bint _read_once(self) except -1
     cdef _unwatch(self)
     cdef _read_end(self)
     cdef bint _is_writable(self) except -1

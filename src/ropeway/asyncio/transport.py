@@ -11,9 +11,11 @@ import socket
 import warnings
 from collections import deque
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 from ..typing import BytesLike
+from .turns import TURN
 
 # Smaller buffers are joined: a place in sendmsg() costs about as much as copying this many bytes.
 SEPARATE = 4096
@@ -170,9 +172,21 @@ class StreamTransport:
             self._loop.remove_reader(self._fd)
 
     def _read_ready(self) -> None:
+        if not self._read_once() or isinstance(self._loop, asyncio.BaseEventLoop):
+            return
+        # libuv stops polling at an error, which may stand behind data that is yet to be read: it
+        # calls once, so all there is has to be read until the error shows.
+        turn_ends = monotonic() + TURN
+        while self._read_once():
+            if monotonic() > turn_ends:
+                self._loop.call_soon(self._read_ready)
+                return
+
+    def _read_once(self) -> bool:
+        """Read what is there, up to a buffer's size; tell whether there may be more."""
         sock = self._sock
         if sock is None or not self._reading:
-            return
+            return False
         protocol = self._protocol
         data = b""
         try:
@@ -182,10 +196,10 @@ class StreamTransport:
                 data = sock.recv(READ_SIZE)
                 size = len(data)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as exc:
             self._drop_all(exc)
-            return
+            return False
         try:
             if not size:
                 self._read_end()
@@ -198,6 +212,7 @@ class StreamTransport:
         except BaseException as exc:
             self._report(exc, "the protocol failed")
             self._drop_all(exc)
+        return size > 0
 
     def _read_end(self) -> None:
         if self._protocol.eof_received():
