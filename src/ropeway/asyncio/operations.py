@@ -83,7 +83,9 @@ class Operation:
         stage = self._stage
         if stage == DELEGATED:
             assert self._inner is not None
-            return self._inner.throw(*exc_info)
+            self._waited = None
+            self._waited = self._inner.throw(*exc_info)
+            return self._waited
         self._stage = DONE
         if stage == DONE:
             raise RuntimeError("cannot reuse already awaited coroutine")
@@ -98,6 +100,7 @@ class Operation:
         """End the operation where it waits."""
         if self._stage == DELEGATED:
             assert self._inner is not None
+            self._waited = None
             self._inner.close()
         elif self._stage == WAITING:
             self._give_up()
@@ -143,6 +146,7 @@ class Operation:
         if self._stage == DELEGATED:
             assert self._inner is not None
             self._check_waited(self._waited)
+            self._waited = None
             self._waited = self._inner.send(None)
             return self._waited
         raise RuntimeError("cannot reuse already awaited coroutine")
