@@ -8,6 +8,7 @@ cdef double TURN
 cdef class StreamTransport:
     cdef object __weakref__
     cdef object _loop
+    cdef bint _called_again
     cdef object _sock
     cdef int _fd
     cdef object _peername

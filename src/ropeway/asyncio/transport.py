@@ -41,6 +41,7 @@ class StreamTransport:
         "__weakref__",
         "_backlog",
         "_buffered_protocol",
+        "_called_again",
         "_closing",
         "_ending",
         "_fd",
@@ -69,6 +70,8 @@ class StreamTransport:
 
         """
         self._loop = loop
+        # libuv, which is all other loops, calls once for an error and stops polling.
+        self._called_again = isinstance(loop, asyncio.BaseEventLoop)
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()
         self._peername = peername
@@ -172,10 +175,9 @@ class StreamTransport:
             self._loop.remove_reader(self._fd)
 
     def _read_ready(self) -> None:
-        if not self._read_once() or isinstance(self._loop, asyncio.BaseEventLoop):
+        if not self._read_once() or self._called_again:
             return
-        # libuv stops polling at an error, which may stand behind data that is yet to be read: it
-        # calls once, so all there is has to be read until the error shows.
+        # The error that may stand behind the data would never show, so all there is is read now.
         turn_ends = monotonic() + TURN
         while self._read_once():
             if monotonic() > turn_ends:
