@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import random
+import socket
 import sys
 import tempfile
 import tracemalloc
@@ -175,12 +176,15 @@ async def awaited(awaitable: Any) -> Any:
 
 
 async def garbage(uri: str) -> None:
+    # Not with a stream, whose transport would be asyncio's: that is a cycle.
     host, port = uri.removeprefix("ws://").rstrip("/").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"no request\r\n\r\n")
-    await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, (host, int(port)))
+        await loop.sock_sendall(sock, b"no request\r\n\r\n")
+        while await loop.sock_recv(sock, 4096):
+            pass
 
 
 def asked(wish: str) -> Callable[[str], Awaitable[None]]:
