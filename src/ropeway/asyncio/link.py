@@ -207,7 +207,7 @@ class Link:
         finally:
             self._delivering = self._corked = False
             self._flush()
-            if protocol.state is not OPEN:
+            if protocol._state is not OPEN:
                 self._set_deadline()
             if protocol.stopped is not self._reading_paused:
                 self._pause_reading(protocol.stopped)
