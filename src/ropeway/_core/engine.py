@@ -177,7 +177,7 @@ class Engine:
                 return
         else:
             self.reader.feed(data, start, end)
-        self.parse()
+        Engine.parse(self)
 
     def want(self) -> int:
         """Tell how many bytes of a large payload may be received where they are to stay."""
@@ -196,12 +196,12 @@ class Engine:
             self.reader.filled(nbytes)
         except Exception as exc:
             self._failure = exc
-        self.parse()
+        Engine.parse(self)
 
     def resume(self, now: float) -> None:
         """Go on after ``stopped``, once messages were delivered or the inbox has room."""
         self.now = now
-        self.parse()
+        Engine.parse(self)
 
     def parse(self) -> None:
         """Parse what the reader holds, as far as budget and inbox allow."""
@@ -267,7 +267,7 @@ class Engine:
             # Nothing more will come, so all that has come is kept whatever the inbox's marks.
             if self.inbox is not None:
                 self.inbox.high = NO_LIMIT
-            self.parse()
+            Engine.parse(self)
         self.closing.eof_received = True
         if not self.discarding:
             if self.debug:

@@ -4,6 +4,7 @@ import cython
 
 # Numbers of C: the hot path compares with them for every frame.
 cdef int NO_LIMIT
+cdef int MANY_TAKEN
 
 
 cdef class Fragments:
@@ -19,7 +20,8 @@ cdef class Fragments:
 cdef class Inbox:
     cdef public long long high
     cdef readonly long long low
-    cdef readonly object items
+    cdef readonly list items
+    cdef Py_ssize_t _taken
     cdef public long long level
     cdef public bint wanted
     cdef public bint closed
@@ -27,6 +29,11 @@ cdef class Inbox:
     @cython.locals(fragments="Fragments")
     cpdef put(self, int opcode, bint fin, payload)
     cpdef bint is_ready(self)
+    cpdef first(self)
+
+    @cython.locals(items="list")
+    cpdef drop(self)
+
     cpdef bint is_full(self)
     cpdef bint has_room(self)
     cpdef take(self, decode)

@@ -12,6 +12,9 @@ from ..typing import Data
 
 NO_LIMIT = -1
 
+# Below this many taken items, moving the others to the front isn't worth it.
+MANY_TAKEN = 64
+
 # Up to this many fragments a streaming reader sees them as they were sent; beyond it they merge.
 SEPARATE_FRAGMENTS = 64
 
@@ -70,7 +73,9 @@ class Inbox:
                 raise ValueError(f"high must be greater than or equal to low: {high} < {low}")
         self.high = NO_LIMIT if high is None else high
         self.low = NO_LIMIT if low is None else low
-        self.items: deque[str | bytes | Fragments] = deque()
+        # A list whose first ``_taken`` places are empty: a deque takes 760 bytes when it is empty.
+        self.items: list[str | bytes | Fragments | None] = []
+        self._taken = 0
         self.level = 0
         # Somebody waits for the next message, so an incomplete one must be allowed to grow.
         self.wanted = False
@@ -98,7 +103,7 @@ class Inbox:
         """Tell whether a whole message can be taken."""
         if not self.items:
             return False
-        first = self.items[0]
+        first = self.items[self._taken]
         return type(first) is not Fragments or first.complete
 
     def is_full(self) -> bool:
@@ -113,6 +118,25 @@ class Inbox:
             return True
         return self.wanted and not self.is_ready()
 
+    def first(self) -> str | bytes | Fragments:
+        """Give the first item, which stays; call only when there is one."""
+        item = self.items[self._taken]
+        assert item is not None
+        return item
+
+    def drop(self) -> None:
+        """Remove the first item."""
+        items = self.items
+        self._taken += 1
+        if self._taken == len(items):
+            items.clear()
+            self._taken = 0
+        elif self._taken > MANY_TAKEN and self._taken * 2 > len(items):
+            del items[: self._taken]
+            self._taken = 0
+        else:
+            items[self._taken - 1] = None
+
     def take(self, decode: bool | None) -> Data:
         """Remove the first message; call only when ``is_ready()``.
 
@@ -123,7 +147,8 @@ class Inbox:
             UnicodeDecodeError: when ``decode`` is True and a binary message isn't UTF-8.
 
         """
-        item = self.items.popleft()
+        item = self.first()
+        self.drop()
         if type(item) is Fragments:
             self.level -= item.frames
             payload = item.join()
@@ -149,7 +174,7 @@ class MessageStream:
         """Tell whether a fragment can be taken."""
         if not self._inbox.items:
             return False
-        first = self._inbox.items[0]
+        first = self._inbox.first()
         return type(first) is not Fragments or len(first.chunks) > 0
 
     def take(self) -> Data:
@@ -161,7 +186,7 @@ class MessageStream:
         """
         self.started = True
         inbox = self._inbox
-        first = inbox.items[0]
+        first = inbox.first()
         if type(first) is not Fragments:
             self.finished = True
             return inbox.take(self._decode)
@@ -171,7 +196,7 @@ class MessageStream:
         inbox.level -= frames
         self.finished = first.complete and not first.chunks
         if self.finished:
-            inbox.items.popleft()
+            inbox.drop()
         if self._decode is False or (self._decode is None and not first.is_text):
             return chunk
         # A code point may be cut by fragments, so one decoder serves the whole message.

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import current_task
+import sys
 from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any
+
+# Before Python 3.12 it is a function of Python around this.
+if sys.version_info >= (3, 12):
+    current_task = asyncio.current_task
+else:
+    current_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
 
 
 class Waiter:

@@ -19,6 +19,8 @@ cdef class Link:
     cdef public object _transport
 
     cdef readonly object _shared
+    cdef object _buffer
+    cdef object _view
     cdef object _deadline
     cdef readonly bint _is_lost
     cdef public object _lost

@@ -13,10 +13,12 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .._core.engine import Engine
 from .._core.states import OP_BINARY, OP_TEXT, OPEN
 from ..exceptions import ConcurrencyError
 from ..typing import BytesLike
 from .dispatch import Waiter
+from .link import Link
 from .results import set_result
 
 if TYPE_CHECKING:
@@ -34,11 +36,10 @@ class Operation:
 
     __slots__ = ("_connection", "_inner", "_stage", "_waited")
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stage = NEW
-        self._inner: Coroutine[Any, Any, Any] | None = None
-        self._waited: Any = None
+    _connection: Connection
+    _stage: int
+    _inner: Coroutine[Any, Any, Any] | None
+    _waited: Any
 
     def __del__(self) -> None:
         if self._stage == NEW:
@@ -174,7 +175,10 @@ class Receive(Operation):
     __slots__ = ("_decode", "_iterating")
 
     def __init__(self, connection: Connection, decode: bool | None, iterating: bool) -> None:
-        Operation.__init__(self, connection)
+        # Not Operation.__init__, which would be another call by way of Python.
+        self._connection = connection
+        self._stage = NEW
+        self._inner = self._waited = None
         self._decode = decode
         self._iterating = iterating
 
@@ -199,7 +203,7 @@ class Receive(Operation):
                 message = inbox.take(self._decode)
             except UnicodeDecodeError as exc:
                 return self._delegate(connection._fail_decoding(exc))
-            connection._after_taking()
+            Link._after_taking(connection)
             return message
         if inbox.closed:
             connection._receiving = False
@@ -211,7 +215,7 @@ class Receive(Operation):
         self._stage = WAITING
         connection._receiver = waiter = Waiter(connection.loop)
         waiter._asyncio_future_blocking = True
-        connection._before_waiting()
+        Link._before_waiting(connection)
         return waiter
 
     def _give_up(self) -> None:
@@ -232,7 +236,9 @@ class Send(Operation):
     def __init__(
         self, connection: Connection, message: Any, text: bool | None, compress: bool | None
     ) -> None:
-        Operation.__init__(self, connection)
+        self._connection = connection
+        self._stage = NEW
+        self._inner = self._waited = None
         self._message = message
         self._text = text
         self._compress = compress
@@ -252,8 +258,8 @@ class Send(Operation):
         if connection._fragmenting is not None or protocol._state is not OPEN:
             return self._delegate(connection._send_later(opcode, message, self._compress))
         self._stage = DONE
-        protocol.send_data(opcode, message, True, self._compress)
-        connection._send_output()
+        Engine.send_data(protocol, opcode, message, True, self._compress)
+        Link._send_output(connection)
         if connection._write_paused:
             return self._delegate(connection._drain())
         return None
