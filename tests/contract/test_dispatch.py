@@ -243,12 +243,12 @@ async def test_loop_goes_on_while_a_receiver_is_flooded(role: str) -> None:
 
         async def produce() -> None:
             data = raw.frame(TEXT, "x" * 100) * 100
-            for _ in range(100):
+            for _ in range(500):
                 await raw.send(data)
 
         producing = asyncio.create_task(produce())
         ticking = asyncio.create_task(tick())
-        for _ in range(10_000):
+        for _ in range(50_000):
             await ws.recv()
         over.set()
         await asyncio.gather(producing, ticking)
