@@ -21,7 +21,7 @@ async def ignore(connection: Any) -> None:
 async def test_a_client_without_a_request_does_not_hold_the_server(sent: bytes) -> None:
     async with serving(ignore) as server, raw_client(port_of(server)) as client:
         client.writer.write(sent)
-        while not server.handler_tasks:
+        while not server.all_connections:
             await asyncio.sleep(0)
         server.close()
         async with asyncio.timeout(5):  # the handshake may take 10 s, and the client never closes

@@ -17,6 +17,9 @@ from typing import Any, TypeVar, cast
 from .per_loop import per_loop
 from .transport import StreamTransport
 
+TLS = {"ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout"}
+KNOWN = TLS | {"host", "port", "family", "proto", "flags", "sock", "local_addr"}
+
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 Connected = tuple[asyncio.Transport, P]
@@ -45,11 +48,11 @@ async def create_connection(
     Raises:
         OSError: when no address of the host accepts a connection.
     """
-    if "interleave" in arguments or "all_errors" in arguments:
-        # The caller wants asyncio's own.
-        return await loop.create_connection(
-            factory, happy_eyeballs_delay=happy_eyeballs_delay, **arguments
-        )
+    if not arguments.keys() <= KNOWN:
+        # The loop knows what it means, or that it means nothing.
+        if happy_eyeballs_delay is not None:
+            arguments["happy_eyeballs_delay"] = happy_eyeballs_delay
+        return await loop.create_connection(factory, **arguments)
     sock = arguments.pop("sock", None)
     if sock is None:
         host, port = arguments.pop("host"), arguments.pop("port")
