@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -190,6 +191,30 @@ async def test_a_detached_socket_is_open() -> None:
             sock.send(b"mine")
             peer.setblocking(False)
             assert await read(peer, 4) == b"mine"
+
+
+async def test_the_socket_of_a_lost_connection_is_gone() -> None:
+    async with pair() as (transport, recorder, peer):
+        peer.close()
+        await recorder.over
+        with pytest.raises(ConnectionResetError, match="lost before its socket"):
+            transport.detach()
+
+
+async def test_the_peer_is_known_after_a_reset() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        peer = listener.accept()[0]
+        sock.setblocking(False)
+        transport = StreamTransport(loop, sock)
+        recorder = Recorder()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        transport.start(recorder)
+        await recorder.over
+        assert isinstance(recorder.told[-1], ConnectionResetError)
+        assert transport.get_extra_info("peername") == listener.getsockname()
 
 
 async def test_a_transport_that_nobody_closed_says_so() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Iterable
 from time import monotonic
@@ -103,7 +102,7 @@ def _write_until(turn_ends: float, holding: list[Connection]) -> None:
         connection = holding.pop()
         connection._flush_joined()
         if monotonic() > turn_ends:
-            asyncio.get_running_loop().call_soon(_write_some, holding)
+            connection.loop.call_soon(_write_some, holding)
             return
 
 

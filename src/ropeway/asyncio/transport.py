@@ -74,7 +74,8 @@ class StreamTransport:
         self._called_again = isinstance(loop, asyncio.BaseEventLoop)
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()
-        self._peername = peername
+        # Asked for now: a connection that was reset can't tell any more who its peer was.
+        self._peername = _address(sock.getpeername) if peername is None else peername
         self._sockname: Any = None
         self._protocol: Any = None
         self._buffered_protocol = False
@@ -98,9 +99,16 @@ class StreamTransport:
         self._watch()
 
     def detach(self) -> socket.socket:
-        """Give the socket back, open; the protocol hears no more."""
+        """Give the socket back, open; the protocol hears no more.
+
+        Raises:
+            ConnectionResetError: when the connection is over.
+
+        """
         sock = self._sock
-        assert sock is not None and not self._size
+        if sock is None:
+            raise ConnectionResetError("connection was lost before its socket was given back")
+        assert not self._size
         self._unwatch()
         self._sock = None
         self._closing = True
@@ -122,8 +130,6 @@ class StreamTransport:
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Tell ``socket``, ``sockname`` or ``peername``; ``default`` for everything else."""
         if name == "peername":
-            if self._peername is None and self._sock is not None:
-                self._peername = _address(self._sock.getpeername)
             return default if self._peername is None else self._peername
         if name == "sockname":
             if self._sockname is None and self._sock is not None:
