@@ -28,7 +28,7 @@ FLOORS: list[tuple[str, list[str]]] = [
     ),
     ("bytes and frames", ["_wire", "extensions"]),
     ("the sans-I/O connection", ["_core", "protocol", "client", "server"]),
-    ("opening, for all drivers", ["_opening", "proxy"]),
+    ("shared by all drivers", ["_opening", "_driving", "proxy"]),
     ("drivers", ["asyncio", "sync", "trio"]),
     ("built on drivers", ["drop_in", "cli", "demo", "__main__", "__init__"]),
 ]  # fmt: skip

@@ -114,13 +114,15 @@ def test_the_callers_own_deflate_is_the_only_one() -> None:
 
 
 def test_arguments_of_a_connection() -> None:
-    assert ConnectOptions(uri=URI, max_queue=(4, 1), ping_timeout=3).connection_arguments() == {
+    options = ConnectOptions(uri=URI, max_queue=(4, 1), ping_timeout=3)
+    assert options.connection_arguments() == {
         "ping_interval": 20,
         "ping_timeout": 3,
         "close_timeout": 10,
         "max_queue": (4, 1),
-        "write_limit": 32768,
     }
+    options = ConnectOptions(uri=URI, write_limit=4096)
+    assert options.connection_arguments()["write_limit"] == 4096
 
 
 def caller(**kwargs: Any) -> tuple[Any, dict[str, Any]]:

@@ -30,7 +30,8 @@ class Options:
     """What both sides can say.
 
     Invariants: every option has been checked; ``logger`` is a logger; ``stream`` holds what goes
-    to the event library unseen (``sock``, ``ssl``, ``local_addr`` …).
+    to the event library unseen (``sock``, ``ssl``, ``local_addr`` …); ``write_limit`` is None where
+    a driver has no write buffer to limit.
     """
 
     compression: str | None = "deflate"
@@ -41,7 +42,7 @@ class Options:
     close_timeout: float | None = 10
     max_size: Limits = 2**20
     max_queue: Limits = 16
-    write_limit: int | tuple[int, int | None] = 2**15
+    write_limit: int | tuple[int, int | None] | None = None
     logger: LoggerLike | None = None
     create_connection: Callable[..., Any] | None = None
     subprotocols: Sequence[Subprotocol] | None = None
@@ -69,13 +70,15 @@ class Options:
 
     def connection_arguments(self) -> dict[str, Any]:
         """Return the arguments of every driver's ``Connection``, by name."""
-        return {
+        arguments: dict[str, Any] = {
             "ping_interval": self.ping_interval,
             "ping_timeout": self.ping_timeout,
             "close_timeout": self.close_timeout,
             "max_queue": self.max_queue,
-            "write_limit": self.write_limit,
         }
+        if self.write_limit is not None:
+            arguments["write_limit"] = self.write_limit
+        return arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal
 
 from .._core.retry import backoff, process_exception
-from .._opening import redirects
-from .._opening.connecting import connect_plan
+from .._opening.connecter import Connecter, unix_uri
 from .._opening.options import ConnectOptions, modernize
-from .._opening.reconnecting import Reconnecting
 from .._opening.requesting import prepare_request
 from ..client import ClientProtocol
 from ..datastructures import HeadersLike
 from ..extensions.base import ClientExtensionFactory
 from ..http11 import USER_AGENT
 from ..typing import LoggerLike, Origin, PathLike, Subprotocol
-from ..uri import WebSocketURI
 from .connection import Connection
 from .running import Opener, perform, run
 
@@ -89,7 +85,7 @@ class ClientConnection(Connection):
                 del self
 
 
-class connect:  # noqa: N801 - it is called like a function
+class connect(Connecter):  # noqa: N801 - it is called like a function
     """Connect to the WebSocket server at ``uri``.
 
     Use it in one of three ways::
@@ -169,7 +165,7 @@ class connect:  # noqa: N801 - it is called like a function
         **kwargs: Any,
     ) -> None:
         additional_headers = modernize(kwargs, additional_headers=additional_headers)
-        self._options = self._asked = ConnectOptions(
+        options = ConnectOptions(
             uri=uri,
             origin=origin,
             extensions=extensions,
@@ -192,36 +188,9 @@ class connect:  # noqa: N801 - it is called like a function
             create_connection=create_connection,
             stream=kwargs,
         )
+        super().__init__(options, ClientConnection)
         self._entered = False
         self._connection: ClientConnection
-
-    @property
-    def uri(self) -> str:
-        """URI to connect to; in `process_redirect`, that of the server which redirects."""
-        return self._options.uri
-
-    @property
-    def additional_headers(self) -> HeadersLike | None:
-        """Headers that the next request adds to ours; a program may set others in between."""
-        return self._asked.additional_headers
-
-    @additional_headers.setter
-    def additional_headers(self, headers: HeadersLike | None) -> None:
-        self._options = self._asked = replace(self._asked, additional_headers=headers)
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Tell what to do about an exception of the handshake; override it to follow no redirect.
-
-        Args:
-            exc: what the handshake raised.
-
-        Returns:
-            The URI to connect to instead, or the exception to raise.
-
-        Raises:
-            InvalidURI: when the server redirects to something else than a WebSocket URI.
-        """
-        return redirects.process_redirect(self._options, exc)
 
     async def connect(self) -> ClientConnection:
         """Open a connection; ``await connect(…)`` calls this.
@@ -232,26 +201,13 @@ class connect:  # noqa: N801 - it is called like a function
             InvalidHandshake: when the opening handshake fails.
             TimeoutError: when opening takes longer than ``open_timeout``.
         """
-        # Each connection starts from what the caller asked for: redirects may be temporary.
-        self._options = self._asked
-        plan = connect_plan(self._asked, self._process_redirect)
         try:
             async with asyncio.timeout(self._asked.open_timeout):
-                connection = await Opener(self._make_connection).run(plan)
+                connection = await Opener(self._make_connection).run(self._plan())
         except TimeoutError as exc:
             raise TimeoutError("timed out during opening handshake") from exc
         connection._start_keepalive()
         return connection  # type: ignore[no-any-return]
-
-    def _process_redirect(self, options: ConnectOptions, exc: Exception) -> Exception | str:
-        self._options = options
-        return self.process_redirect(exc)
-
-    def _make_connection(self, uri: WebSocketURI) -> ClientConnection:
-        options = self._asked
-        protocol = ClientProtocol(uri, **options.protocol_arguments())
-        create_connection = options.create_connection or ClientConnection
-        return create_connection(protocol, **options.connection_arguments())
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:
         return self.connect().__await__()
@@ -280,11 +236,7 @@ class connect:  # noqa: N801 - it is called like a function
             self._entered = False
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        options = self._asked
-        assert options.logger is not None  # set by the options themselves
-        reconnecting = Reconnecting(
-            options.process_exception, options.reconnect_delays, options.logger
-        )
+        reconnecting = self._reconnecting()
         while True:
             try:
                 # No name for the connection: it would keep it until the next one is there.
@@ -311,6 +263,5 @@ def unix_connect(path: PathLike | None = None, uri: str | None = None, **kwargs:
         InvalidURI: when ``uri`` is not a WebSocket URI.
         ValueError: when an option is out of its range or contradicts another one.
     """
-    if uri is None:
-        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    uri = unix_uri(uri, kwargs.get("ssl") is not None)
     return connect(uri, unix=True, path=path, **kwargs)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-import uuid
-import warnings
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -20,20 +18,20 @@ from types import TracebackType
 from typing import Any, Literal, Self, cast, overload
 
 from .._core.inbox import MessageStream
-from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN, State
-from .._core.stats import Stats
+from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN
+from .._driving import json
+from .._driving.attributes import Attributes, control_payload
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode
 from ..protocol import Protocol
-from ..typing import BytesLike, Data, DataLike, Subprotocol
-from . import json
+from ..typing import BytesLike, Data, DataLike
 from .operations import Messages, Receive, Send
 from .waiting import Waiting
 
 __all__ = ["Connection"]
 
 
-class Connection(Waiting, asyncio.BufferedProtocol):
+class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
     """A WebSocket connection on asyncio, client's or server's.
 
     One task may receive and any number may send at the same time. Iterating gives messages until
@@ -73,11 +71,6 @@ class Connection(Waiting, asyncio.BufferedProtocol):
     # Attributes
 
     @property
-    def id(self) -> uuid.UUID:
-        """Unique identifier of the connection, for logs."""
-        return self.protocol.id
-
-    @property
     def local_address(self) -> Any:
         """Our address, as :meth:`socket.socket.getsockname` gives it."""
         return self._transport.get_extra_info("sockname")
@@ -86,48 +79,6 @@ class Connection(Waiting, asyncio.BufferedProtocol):
     def remote_address(self) -> Any:
         """The peer's address, as :meth:`socket.socket.getpeername` gives it."""
         return self._transport.get_extra_info("peername")
-
-    @property
-    def state(self) -> State:
-        """State of the connection; rather than look at it, handle ConnectionClosed."""
-        return self.protocol.state
-
-    @property
-    def subprotocol(self) -> Subprotocol | None:
-        """Subprotocol that was negotiated, if any."""
-        return self.protocol.subprotocol
-
-    @property
-    def close_code(self) -> int | None:
-        """Close code from the peer; 1006 without one; None until the connection is closed."""
-        return self.protocol.close_code
-
-    @property
-    def close_reason(self) -> str | None:
-        """Close reason from the peer; empty without one; None until the connection is closed."""
-        return self.protocol.close_reason
-
-    @property
-    def latency(self) -> float:
-        """Latest measured round-trip time, in seconds; 0.0 before the first measurement."""
-        return self.protocol.keepalive.latency
-
-    @property
-    def stats(self) -> Stats:
-        """Snapshot of what was counted on this connection; counting is free."""
-        return self.protocol.stats()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is closed; deprecated, use ``state``."""
-        _warn("connection.closed is deprecated; use connection.state is State.CLOSED")
-        return self.protocol.state is State.CLOSED
-
-    @property
-    def open(self) -> bool:
-        """Whether the connection is open; deprecated, use ``state``."""
-        _warn("connection.open is deprecated; use connection.state is State.OPEN")
-        return self.protocol.state is State.OPEN
 
     # Context and iteration
 
@@ -439,7 +390,7 @@ class Connection(Waiting, asyncio.BufferedProtocol):
             ProtocolError: when the payload is too long.
 
         """
-        payload = None if data is None else _control_payload(data)
+        payload = None if data is None else control_payload(data)
         if self.protocol.state is not OPEN:
             await self._raise_closed()
         keepalive = self.protocol.keepalive
@@ -466,7 +417,7 @@ class Connection(Waiting, asyncio.BufferedProtocol):
             ProtocolError: when the payload is too long.
 
         """
-        payload = _control_payload(data)
+        payload = control_payload(data)
         if self.protocol.state is not OPEN:
             await self._raise_closed()
         self.protocol.send_control(OP_PONG, payload)
@@ -490,14 +441,6 @@ def _mark_as_coroutine_function(method: Any) -> None:
 
 _mark_as_coroutine_function(Connection.recv)
 _mark_as_coroutine_function(Connection.send)
-
-
-def _control_payload(data: DataLike) -> bytes:
-    if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, BytesLike):
-        return bytes(data)
-    raise TypeError("data must be str or bytes-like")
 
 
 class _Received:
@@ -529,7 +472,3 @@ class _Asynchronous:
         for item in self._items:
             return item
         raise StopAsyncIteration
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -6,23 +6,22 @@ Public methods are elsewhere; this is what asyncio calls, and what those methods
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import weakref
 from time import monotonic
 from typing import cast
 
 from .._core.engine import Engine
-from .._core.inbox import Inbox, MessageStream
+from .._core.inbox import MessageStream
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
+from .._driving.attributes import set_up
+from .._driving.deadlines import Deadline
 from ..exceptions import ConnectionClosed
 from ..frames import Frame
 from ..http11 import Request, Response
 from ..protocol import Protocol
-from ..typing import LoggerLike
 from .dispatch import Waiter
-from .per_loop import Deadline, per_loop
+from .per_loop import per_loop
 from .transport import StreamTransport
 from .turns import TURN
 
@@ -55,16 +54,14 @@ class Link:
     ) -> None:
         self.protocol = protocol
         self.loop = asyncio.get_running_loop()
-        protocol.logger = logging.LoggerAdapter(
-            cast(logging.Logger, protocol.logger), {"websocket": weakref.proxy(self)}
+        self.logger, self._inbox = set_up(
+            self,
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
         )
-        self.logger: LoggerLike = protocol.logger
-        high, low = max_queue if isinstance(max_queue, tuple) else (max_queue, None)
-        self._inbox = Inbox(high, low)
-        protocol.use_inbox(self._inbox)
-        protocol.keepalive.interval = ping_interval
-        protocol.keepalive.timeout = ping_timeout
-        protocol.closing.timeout = close_timeout
         self._write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
         self._write_limit = self._write_limits[0]
 

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 from time import monotonic
-from typing import Protocol
 from weakref import WeakKeyDictionary
+
+from .._driving.deadlines import Deadline, Deadlines, Timed
 
 # As much as asyncio itself reads at a time; one for all, since a read is handled before the next.
 RECEIVE_BUFFER_SIZE = 256 * 1024
-
-# Below this many entries, sweeping cancelled deadlines out of the queue isn't worth it.
-FEW = 64
-
-
-class Timed(Protocol):
-    """Something with deadlines."""
-
-    def on_deadline(self, now: float) -> None:
-        """Do what is due at ``now``, in seconds of ``time.monotonic``."""
-
-
-class Deadline:
-    """A place in the queue of deadlines."""
-
-    __slots__ = ("owner", "when")
-
-    def __init__(self, when: float, owner: Timed) -> None:
-        self.when = when
-        self.owner: Timed | None = owner
 
 
 class PerLoop:
     """The shared things of one loop, on which all of its methods must be called.
 
     Invariants: while a deadline waits, one timer of the loop is set for the earliest, and otherwise
-    none; a cancelled deadline references nothing. Without deadlines it doesn't reference the loop,
-    which would keep both alive. The clock is ``time.monotonic``, since uvloop's stands still within
-    a turn and has milliseconds only, too coarse for round-trip times.
+    none. Without deadlines it doesn't reference the loop, which would keep both alive. The clock is
+    ``time.monotonic``, since uvloop's stands still within a turn and has milliseconds only, too
+    coarse for round-trip times.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -48,9 +27,7 @@ class PerLoop:
         # What transports get: asyncio's TLS reads into slices of it, and a bytearray's are copies.
         self.view = memoryview(self.buffer)
         self._tls_buffer: bytearray | None = None
-        self._queue: list[tuple[float, int, Deadline]] = []
-        self._cancelled = 0
-        self._tie = itertools.count()
+        self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
 
@@ -71,28 +48,17 @@ class PerLoop:
 
     def schedule(self, when: float, owner: Timed) -> Deadline:
         """Call ``owner.on_deadline()`` at ``when``, in seconds on the monotonic clock."""
-        deadline = Deadline(when, owner)
-        heapq.heappush(self._queue, (when, next(self._tie), deadline))
+        deadline = self._deadlines.add(when, owner)
         self._set_timer()
         return deadline
 
     def cancel(self, deadline: Deadline) -> None:
         """Forget a deadline that hasn't passed."""
-        if deadline.owner is None:
-            return
-        deadline.owner = None
-        self._cancelled += 1
-        if self._cancelled > max(FEW, len(self._queue) // 2):
-            self._queue = [entry for entry in self._queue if entry[2].owner is not None]
-            heapq.heapify(self._queue)
-            self._cancelled = 0
+        self._deadlines.cancel(deadline)
         self._set_timer()
 
     def _set_timer(self) -> None:
-        while self._queue and self._queue[0][2].owner is None:
-            heapq.heappop(self._queue)
-            self._cancelled -= 1
-        when = self._queue[0][0] if self._queue else None
+        when = self._deadlines.earliest()
         if self._timer is not None:
             if when is not None and self._timer_due <= when:
                 return
@@ -107,13 +73,8 @@ class PerLoop:
         self._timer = None
         now = monotonic()
         try:
-            while self._queue and self._queue[0][0] <= now:
-                deadline = heapq.heappop(self._queue)[2]
-                owner, deadline.owner = deadline.owner, None
-                if owner is None:
-                    self._cancelled -= 1
-                else:
-                    owner.on_deadline(now)
+            while (owner := self._deadlines.take_due(now)) is not None:
+                owner.on_deadline(now)
         finally:
             # What one connection raises must not stop the clock of the others.
             self._set_timer()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import http
-import inspect
 import re
-import warnings
-import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, Literal, cast
 
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_plan
+from .._opening.acceptor import SHUTTING_DOWN, Acceptor, takes_path
 from .._opening.authenticating import BasicAuthentication
 from .._opening.options import ServeOptions, modernize
 from ..extensions.base import ServerExtensionFactory
@@ -129,7 +127,7 @@ class ServerConnection(Connection):
         self.server.all_connections.add(self)
         super().connection_made(transport)
         if self.server.is_closing():
-            self.turn_away("Server is shutting down.\n")
+            self.turn_away(SHUTTING_DOWN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take leave of the transport."""
@@ -142,44 +140,18 @@ class ServerConnection(Connection):
             self.server.answer(self)
 
 
-class _Acceptor:
+class _Acceptor(Acceptor):
     """Makes connections and runs them from the handshake to the end of their handler."""
 
+    server: Server
+
     def __init__(self, handler: Handler, options: ServeOptions) -> None:
+        super().__init__(options, ServerConnection)
         self.handler = with_path(handler)
-        self.options = options
-        self.make_connection = options.create_connection or ServerConnection
-        self.protocol_arguments = options.protocol_arguments()
-        self.server: Server
 
     def __call__(self) -> ServerConnection:
         """Make a connection, as the protocol factory that asyncio calls."""
-        options = self.options
-        select = options.select_subprotocol
-        protocol = ServerProtocol(
-            origins=options.origins,
-            hosts=options.hosts,
-            select_subprotocol=None if select is None else self._select_subprotocol,
-            **self.protocol_arguments,
-        )
-        connection = cast(
-            ServerConnection,
-            self.make_connection(protocol, self.server, **options.connection_arguments()),
-        )
-        if select is not None:
-            # The connection owns the protocol, so the way back must not count.
-            protocol.__dict__["connection"] = weakref.ref(connection)
-        if options.open_timeout is not None:
-            # From here on, the TLS handshake included.
-            protocol.open_deadline = monotonic() + options.open_timeout
-        return connection
-
-    def _select_subprotocol(
-        self, protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]
-    ) -> Subprotocol | None:
-        connection = protocol.__dict__["connection"]()
-        assert self.options.select_subprotocol is not None
-        return cast(Subprotocol | None, self.options.select_subprotocol(connection, subprotocols))
+        return cast(ServerConnection, self.make())
 
     def answer(self, connection: ServerConnection) -> None:
         """Answer the request of a connection: at once, unless the user is to be asked."""
@@ -200,7 +172,7 @@ class _Acceptor:
     def _response_now(self, connection: ServerConnection) -> Response | None:
         """Make the response where nothing is asked, so that the plan has no step."""
         try:
-            step = next(accept_plan(connection, self.options, self._turned_away_because))
+            step = next(accept_plan(connection, self.options, self.turned_away_because))
         except StopIteration as stop:
             return cast(Response | None, stop.value)
         raise TypeError(f"{step!r} without callbacks")
@@ -229,7 +201,7 @@ class _Acceptor:
         protocol = connection.protocol
         try:
             async with asyncio.timeout(_seconds_left(protocol.open_deadline)):
-                plan = accept_plan(connection, self.options, self._turned_away_because)
+                plan = accept_plan(connection, self.options, self.turned_away_because)
                 response = await run(plan, perform)
         except TimeoutError:
             if protocol.state is CONNECTING and not protocol.discarding:
@@ -262,14 +234,6 @@ class _Acceptor:
             self.server.opened -= 1
             self.server.all_connections.discard(connection)
 
-    def _turned_away_because(self) -> str | None:
-        if not self.server.is_serving():
-            return "Server is shutting down.\n"
-        most = self.options.max_connections
-        if most is not None and self.server.opened >= most:
-            return f"Server has {most} connections, which is its limit.\n"
-        return None
-
 
 def _seconds_left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - monotonic())
@@ -277,22 +241,8 @@ def _seconds_left(deadline: float | None) -> float | None:
 
 def with_path(handler: Callable[..., Awaitable[None]]) -> Handler:
     """Accept a handler of the old style, which takes the connection and the path."""
-    try:
-        inspect.signature(handler).bind(None)
-    except TypeError:
-        try:
-            inspect.signature(handler).bind(None, None)
-        except TypeError:
-            return handler
-    except ValueError:  # a callable without a signature
+    if not takes_path(handler, 4):
         return handler
-    else:
-        return handler
-    warnings.warn(
-        "handler(websocket, path) is deprecated; use handler(websocket) and websocket.request.path",
-        DeprecationWarning,
-        stacklevel=4,
-    )
 
     @functools.wraps(handler)
     async def new_style(connection: ServerConnection) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .._core.logs import default_logger
 from .._core.states import OPEN
+from .._opening.acceptor import SHUTTING_DOWN
 from ..frames import Close, CloseCode, Frame, Opcode
 from ..typing import LoggerLike
 from ..utils import get_socket_name
@@ -117,7 +118,7 @@ class Server:
         self.logger.info("server closing")
         self.server.close()
         for connection in self.all_connections:
-            connection.turn_away("Server is shutting down.\n")
+            connection.turn_away(SHUTTING_DOWN)
         try:
             if close_connections:
                 # Those that are closing already are waited for with their handlers.

@@ -1,0 +1,1 @@
+"""What all drivers have around an engine: attributes, deadlines, JSON. No event library in here."""

@@ -1,0 +1,91 @@
+"""What the servers of all drivers know about connections: how to make one, and whom to refuse."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, cast
+
+from ..server import ServerProtocol
+from ..typing import Subprotocol
+from .options import ServeOptions
+
+SHUTTING_DOWN = "Server is shutting down.\n"
+
+
+class Acceptor:
+    """Makes the connections of a server.
+
+    Args:
+        options: what the caller of serve() said.
+        make_connection: makes a connection of the driver, unless the caller has another way.
+
+    Invariants: ``server`` is set before the first connection is made.
+    """
+
+    server: Any
+
+    def __init__(self, options: ServeOptions, make_connection: Callable[..., Any]) -> None:
+        self.options = options
+        self._make_connection = options.create_connection or make_connection
+        self._protocol_arguments = options.protocol_arguments()
+
+    def make(self, *stream: Any) -> Any:
+        """Make a connection on ``stream``; its time for the opening, TLS included, begins."""
+        options = self.options
+        select = options.select_subprotocol
+        protocol = ServerProtocol(
+            origins=options.origins,
+            hosts=options.hosts,
+            select_subprotocol=None if select is None else self._select_subprotocol,
+            **self._protocol_arguments,
+        )
+        connection = self._make_connection(
+            *stream, protocol, self.server, **options.connection_arguments()
+        )
+        if select is not None:
+            # The connection owns the protocol, so the way back must not count.
+            protocol.__dict__["connection"] = weakref.ref(connection)
+        if options.open_timeout is not None:
+            protocol.open_deadline = monotonic() + options.open_timeout
+        return connection
+
+    def _select_subprotocol(
+        self, protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        connection = protocol.__dict__["connection"]()
+        assert self.options.select_subprotocol is not None
+        return cast(Subprotocol | None, self.options.select_subprotocol(connection, subprotocols))
+
+    def turned_away_because(self) -> str | None:
+        """Tell why new connections get a 503 just now; None when they don't."""
+        if not self.server.is_serving():
+            return SHUTTING_DOWN
+        most = self.options.max_connections
+        if most is not None and self.server.opened >= most:
+            return f"Server has {most} connections, which is its limit.\n"
+        return None
+
+
+def takes_path(handler: Callable[..., Any], stacklevel: int) -> bool:
+    """Tell, with a warning, whether a handler is of the old style: with connection and path."""
+    try:
+        inspect.signature(handler).bind(None)
+    except TypeError:
+        try:
+            inspect.signature(handler).bind(None, None)
+        except TypeError:
+            return False
+    except ValueError:  # a callable without a signature
+        return False
+    else:
+        return False
+    warnings.warn(
+        "handler(websocket, path) is deprecated; use handler(websocket) and websocket.request.path",
+        DeprecationWarning,
+        stacklevel=stacklevel + 1,
+    )
+    return True
