@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Sequence
 
 from .. import __version__, build
-from . import run
+from . import connect, run
 
 __all__ = ["main"]
 
-COMMANDS = (run,)
+COMMANDS = {"connect": connect, "run": run}
 
 EPILOG = """\
 examples:
+  ropeway wss://example.org/chat    talk to a server; short for: ropeway connect URI
   ropeway run app.py --port 8000    run a program written for websockets on ropeway
   ropeway run -m pytest tests       the same for a module
   ropeway run --help                what exactly that does
@@ -40,13 +43,25 @@ def main(argv: list[str] | None = None) -> int:
         SystemExit: for ``--help``, ``--version`` and mistakes in the arguments (code 2), and
             whatever a program that is run raises.
     """
+    arguments = sys.argv[1:] if argv is None else argv
     parser = _parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(["connect", *arguments] if _is_uri(arguments) else arguments)
     execute: Callable[[argparse.Namespace], int] | None = options.execute
     if execute is None:
         parser.print_help()
         return 2
     return execute(options)
+
+
+def _is_uri(arguments: Sequence[str]) -> bool:
+    """Tell whether there is a URI, perhaps with options, in the place of a command."""
+    if not arguments or arguments[0] in COMMANDS:
+        return False
+    # What lacks the scheme only is nearly one: connect says what it could have been.
+    return any("://" in one for one in arguments) or bool(_NEARLY(arguments[0]))
+
+
+_NEARLY = re.compile(r"[\w.-]*:\d+(/\S*)?").fullmatch
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version)
     parser.set_defaults(execute=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in COMMANDS:
+    for command in COMMANDS.values():
         command.add_parser(commands)
     return parser
