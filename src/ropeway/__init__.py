@@ -209,6 +209,7 @@ _SUBMODULES = frozenset(
         "protocol",
         "proxy",
         "server",
+        "sync",
         "typing",
         "uri",
         "utils",

@@ -34,7 +34,9 @@ MODULES = frozenset(
         *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router", "asyncio.server"),
         *("auth", "client", "datastructures", "exceptions"),
         *("extensions", "extensions.base", "extensions.permessage_deflate"),
-        *("frames", "headers", "http11", "protocol", "proxy", "server", "typing", "uri", "utils"),
+        *("frames", "headers", "http11", "protocol", "proxy", "server"),
+        *("sync", "sync.client", "sync.connection", "sync.router", "sync.server"),
+        *("typing", "uri", "utils"),
     )
 )
 """What both packages have, with the same meaning; ``version`` is made here."""

@@ -20,7 +20,9 @@ MODULES = (
     *("asyncio", "asyncio.client", "asyncio.connection", "asyncio.router", "asyncio.server"),
     *("auth", "client", "datastructures", "exceptions"),
     *("extensions", "extensions.base", "extensions.permessage_deflate"),
-    *("frames", "headers", "http11", "protocol", "proxy", "server", "typing", "uri", "utils"),
+    *("frames", "headers", "http11", "protocol", "proxy", "server"),
+    *("sync", "sync.client", "sync.connection", "sync.router", "sync.server"),
+    *("typing", "uri", "utils"),
 )
 
 OTHERWISE = ("__main__", "cli")
@@ -28,11 +30,11 @@ OTHERWISE = ("__main__", "cli")
 
 OURS = (
     *("demo", "demo.room", "drop_in", "cli.run", "_core", "_core.engine", "_build"),
-    *("asyncio.json", "asyncio.dispatch", "nonsense", "asyncio.nonsense"),
+    *("sync.link", "asyncio.dispatch", "nonsense", "asyncio.nonsense"),
 )
 """Rooms of ropeway that websockets lacks, and names that neither has."""
 
-LATER = ("sync", "sync.client", "trio", "trio.server", "legacy", "legacy.client", "speedups")
+LATER = ("trio", "trio.server", "legacy", "legacy.client", "speedups")
 
 
 def python(code: str, *options: str) -> str:
@@ -147,7 +149,7 @@ except ModuleNotFoundError as exc:
 """
     )
     # What lies below a package that isn't there fails at the package.
-    missing = name if name.startswith("asyncio.") else name.partition(".")[0]
+    missing = name if name.startswith(("asyncio.", "sync.")) else name.partition(".")[0]
     first = f"websockets.{missing}"
     assert printed == (
         f"No module named {first!r}: ropeway stands in for websockets, "
@@ -170,7 +172,7 @@ def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
         INSTALL
         + """
 import websockets
-for name in "sync", "cli", "demo", "nonsense":
+for name in "trio", "cli", "demo", "nonsense":
     statement = f"from websockets import {name}"
     try:
         exec(statement)

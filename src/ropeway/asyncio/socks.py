@@ -1,11 +1,10 @@
-"""SOCKS proxies for asyncio, by way of python-socks."""
+"""SOCKS proxies for asyncio."""
 
 from __future__ import annotations
 
 from socket import socket
-from typing import Any
 
-from ..exceptions import ProxyError
+from .._driving.socks import refusals, socks_client
 from ..proxy import Proxy
 
 
@@ -28,26 +27,6 @@ async def connect_through(
         OSError: when the proxy cannot be reached.
         ProxyError: when the proxy refuses.
     """
-    client = _client(proxy)
-    try:
+    client = socks_client(proxy, "async_.asyncio")
+    with refusals():
         return await client.connect(host, port, local_addr=local_addr)  # type: ignore[no-any-return]
-    except OSError:
-        raise
-    except Exception as exc:
-        raise ProxyError("failed to connect to SOCKS proxy") from exc
-
-
-def _client(proxy: Proxy) -> Any:
-    try:
-        from python_socks import ProxyType
-        from python_socks.async_.asyncio import Proxy as Client
-    except ImportError as exc:
-        raise ImportError("connecting through a SOCKS proxy requires python-socks") from exc
-    return Client(
-        ProxyType.SOCKS5 if proxy.scheme.startswith("socks5") else ProxyType.SOCKS4,
-        proxy.host,
-        proxy.port,
-        proxy.username,
-        proxy.password,
-        proxy.scheme in ("socks5h", "socks4a"),
-    )

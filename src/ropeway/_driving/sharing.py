@@ -1,0 +1,56 @@
+"""What broadcasting is on every driver, apart from writing."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from .._core.shared import SharedMessage
+from .._core.states import OP_BINARY, OP_TEXT
+from ..exceptions import ConcurrencyError
+from ..typing import BytesLike, DataLike
+
+
+def share(message: DataLike, text: bool | None) -> SharedMessage:
+    """Prepare a message for many connections; raises as ``broadcast()`` does."""
+    if isinstance(message, str):
+        opcode = OP_BINARY if text is False else OP_TEXT
+    elif isinstance(message, BytesLike):
+        opcode = OP_TEXT if text is True else OP_BINARY
+    else:
+        raise TypeError("data must be str or bytes")
+    return SharedMessage(opcode, message)
+
+
+class Failures:
+    """What went wrong with some of the connections.
+
+    Args:
+        raised: whether it is to be raised in the end, instead of logged.
+    """
+
+    def __init__(self, raised: bool) -> None:
+        self._raised = raised
+        self._exceptions: list[Exception] = []
+
+    def add_fragmented(self, connection: Any) -> None:
+        """Note a connection that is sending a fragmented message."""
+        if self._raised:
+            self._exceptions.append(ConcurrencyError("sending a fragmented message"))
+        else:
+            connection.logger.warning("skipped broadcast: sending a fragmented message")
+
+    def add(self, connection: Any, exc: Exception) -> None:
+        """Note a connection to which ``exc`` prevented the message from being sent."""
+        if self._raised:
+            failure = RuntimeError("failed to write message")
+            failure.__cause__ = exc
+            self._exceptions.append(failure)
+        else:
+            reason = traceback.format_exception_only(exc)[0].strip()
+            connection.logger.warning("skipped broadcast: failed to write message: %s", reason)
+
+    def raise_all(self) -> None:
+        """Raise an ExceptionGroup, if there is anything to be raised."""
+        if self._exceptions:
+            raise ExceptionGroup("skipped broadcast", self._exceptions)

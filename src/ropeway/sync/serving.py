@@ -1,0 +1,217 @@
+"""A server as its users see it: accepting in one thread, handlers in others, and shutting down."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .._core.logs import default_logger
+from .._core.states import OPEN
+from .._opening.acceptor import SHUTTING_DOWN
+from ..frames import Close, CloseCode, Frame, Opcode
+from ..typing import LoggerLike
+from ..utils import get_socket_name
+
+if TYPE_CHECKING:
+    from .server import ServerConnection
+
+# Out of descriptors or memory: what is there is kept going, and more is accepted later.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+PAUSE_WHEN_EXHAUSTED = 1.0
+
+
+class Server:
+    """A WebSocket server, as :func:`serve` gives it; its methods are those of socketserver's.
+
+    Leaving its context shuts it down, and closes its connections with code 1001.
+
+    Invariants: ``_lock`` guards the sets and the numbers; a thread is among ``_threads`` from
+    before it starts until its connection is over; once ``_closing``, none is added.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        handler: Callable[[socket.socket, Any], None],
+        logger: LoggerLike | None = None,
+    ) -> None:
+        """Make a server.
+
+        Args:
+            sock: socket that listens.
+            handler: sees to one connection, in a thread of its own; it gets the socket and the
+                address that :meth:`socket.socket.accept` gives.
+            logger: where facts are logged; ``ropeway.server`` by default.
+
+        """
+        self.socket = sock
+        self.handler = handler
+        self.logger: LoggerLike = default_logger("server") if logger is None else logger
+        self.all_connections: set[ServerConnection] = set()
+        self.opened = 0  # of these, past their opening handshake
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._closing = False
+        self._accepting = False
+        self._stopped = threading.Condition(self._lock)
+        self._ear, self._bell = socket.socketpair()
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """Connections that are open: their opening is over and their closing hasn't begun."""
+        with self._lock:
+            connections = set(self.all_connections)
+        return {connection for connection in connections if connection.protocol.state is OPEN}
+
+    def fileno(self) -> int:
+        """Give the descriptor of the socket; see :meth:`socketserver.BaseServer.fileno`."""
+        return self.socket.fileno()
+
+    def is_serving(self) -> bool:
+        """Tell whether new connections are accepted."""
+        return not self._closing
+
+    def serve_forever(self) -> None:
+        """Accept connections until :meth:`shutdown` is called, in another thread."""
+        with self._lock:
+            if self._closing:
+                return
+            self._accepting = True
+        try:
+            self.socket.setblocking(False)  # who knocked may have gone before accept()
+            self.logger.info("server listening on %s", get_socket_name(self.socket))
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.socket, selectors.EVENT_READ)
+                selector.register(self._ear, selectors.EVENT_READ)
+                while not self._closing:
+                    selector.select()
+                    if not self._closing:
+                        self._accept()
+        finally:
+            with self._lock:
+                self._accepting = False
+                self._stopped.notify_all()
+
+    def _accept(self) -> None:
+        try:
+            sock, address = self.socket.accept()
+        except OSError as exc:
+            if exc.errno in EXHAUSTED:
+                self.logger.error("accepting a connection failed", exc_info=True)
+                time.sleep(PAUSE_WHEN_EXHAUSTED)
+            return  # or whoever knocked has gone
+        thread = threading.Thread(target=self._handle, args=(sock, address))
+        with self._lock:
+            self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads for us
+            self.logger.error("accepting a connection failed", exc_info=True)
+            sock.close()
+            self._forget(thread)
+
+    def _handle(self, sock: socket.socket, address: Any) -> None:
+        try:
+            self.handler(sock, address)
+        finally:
+            self._forget(threading.current_thread())
+
+    def _forget(self, thread: threading.Thread) -> None:
+        with self._lock:
+            self._threads.discard(thread)
+            self._stopped.notify_all()
+
+    @contextlib.contextmanager
+    def _joined_by(self, connection: ServerConnection) -> Iterator[None]:
+        """Know a connection, from its opening handshake to its end."""
+        with self._lock:
+            self.all_connections.add(connection)
+        try:
+            if self._closing:
+                connection._turn_away(SHUTTING_DOWN)
+            yield
+        finally:
+            with self._lock:
+                self.all_connections.discard(connection)
+
+    @contextlib.contextmanager
+    def _opened_by(self, connection: ServerConnection) -> Iterator[None]:
+        """Count an open connection."""
+        with self._lock:
+            self.opened += 1
+        try:
+            closing = self._closing_with
+            if closing is not None:
+                connection._start_closing(*closing)
+            yield
+        finally:
+            with self._lock:
+                self.opened -= 1
+
+    _closing_with: tuple[CloseCode | int, str] | None = None
+
+    def shutdown(
+        self,
+        close_connections: bool = True,
+        code: CloseCode | int = CloseCode.GOING_AWAY,
+        reason: str = "",
+    ) -> None:
+        """Stop accepting connections and wait until all handlers have returned.
+
+        Connections in their opening handshake are refused with status 503. Calling it again only
+        waits.
+
+        Args:
+            close_connections: close open connections too, rather than wait until they end.
+            code: close code for open connections.
+            reason: why, at most 123 bytes of UTF-8.
+
+        Raises:
+            ProtocolError: when the code is invalid or the reason too long.
+            RuntimeError: when a handler calls it, which can't wait for itself.
+
+        """
+        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
+        if threading.current_thread() in self._threads:
+            raise RuntimeError("shutdown() was called by a connection handler")
+        with self._lock:
+            first = not self._closing
+            self._closing = True
+            if close_connections and self._closing_with is None:
+                self._closing_with = (code, reason)
+            connections = set(self.all_connections)
+        if first:
+            self.logger.info("server closing")
+            self._bell.send(b"!")
+        for connection in connections:
+            connection._turn_away(SHUTTING_DOWN)
+            if close_connections:
+                connection._start_closing(code, reason)
+        with self._stopped:
+            self._stopped.wait_for(lambda: not self._accepting and not self._threads)
+        if first:
+            for sock in (self.socket, self._ear, self._bell):
+                sock.close()
+            self.logger.info("server closed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+
+# It is documented and imported as the server's.
+Server.__module__ = f"{__package__}.server"
