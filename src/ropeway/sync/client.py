@@ -157,6 +157,8 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         TypeError: when an argument isn't known.
     """
 
+    _connection: ClientConnection
+
     def __init__(
         self,
         uri: str,
@@ -218,7 +220,6 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
             stream=stream,
         )
         super().__init__(options, ClientConnection)
-        self._connection: ClientConnection
 
     def connect(self) -> ClientConnection:
         """Open a connection; the caller closes it.
