@@ -22,15 +22,18 @@ FLOORS: list[tuple[str, list[str]]] = [
     (
         "words",
         [
-            "_build", "version", "exceptions", "typing", "datastructures", "frames", "headers",
-            "uri", "http11", "auth", "utils",
+            "_build", "_moved", "version", "exceptions", "typing", "datastructures", "frames",
+            "headers", "uri", "http11", "auth", "utils",
         ],
     ),
     ("bytes and frames", ["_wire", "extensions"]),
     ("the sans-I/O connection", ["_core", "protocol", "client", "server"]),
     ("shared by all drivers", ["_opening", "_driving", "proxy"]),
     ("drivers", ["asyncio", "sync", "trio"]),
-    ("built on drivers", ["drop_in", "cli", "demo", "__main__", "__init__"]),
+    (
+        "built on drivers",
+        ["legacy", "connection", "http", "drop_in", "cli", "demo", "__main__", "__init__"],
+    ),
 ]  # fmt: skip
 """The rooms from the ground up: a module or a subpackage of ropeway each."""
 

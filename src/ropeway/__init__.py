@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._build import build
+from ._moved import Moved, resolver
 from .version import version as __version__
 
 if TYPE_CHECKING:
@@ -188,12 +189,23 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-_RENAMED = {
-    "WebSocketClientProtocol": "ClientConnection",
-    "WebSocketServerProtocol": "ServerConnection",
-    "WebSocketServer": "Server",
+_MOVED = {
+    "AbortHandshake": Moved("legacy.exceptions", "a Response that process_request returns"),
+    "BasicAuthWebSocketServerProtocol": Moved("legacy.auth", "basic_auth"),
+    "InvalidStatusCode": Moved("legacy.exceptions", "InvalidStatus"),
+    "RedirectHandshake": Moved("legacy.exceptions", "connect.process_redirect"),
+    "WebSocketClientProtocol": Moved("legacy.client", "ClientConnection"),
+    "WebSocketCommonProtocol": Moved("legacy.protocol", "ropeway.asyncio.connection.Connection"),
+    "WebSocketProtocolError": Moved("exceptions:ProtocolError", "ProtocolError"),
+    "WebSocketServer": Moved("legacy.server", "Server"),
+    "WebSocketServerProtocol": Moved("legacy.server", "ServerConnection"),
+    "WebSocketURI": Moved("uri", "ropeway.uri.WebSocketURI"),
+    "basic_auth_protocol_factory": Moved("legacy.auth", "basic_auth"),
+    "framing": Moved("legacy.framing:", "ropeway.frames"),
+    "handshake": Moved("legacy.handshake:", "ClientProtocol and ServerProtocol"),
+    "parse_uri": Moved("uri", "ropeway.uri.parse_uri"),
 }
-"""Names of the classes of websockets before version 14, which programs annotate with."""
+"""Names of websockets before versions 9 and 14, which programs still import."""
 
 _SUBMODULES = frozenset(
     (
@@ -206,6 +218,7 @@ _SUBMODULES = frozenset(
         "frames",
         "headers",
         "http11",
+        "legacy",
         "protocol",
         "proxy",
         "server",
@@ -289,20 +302,17 @@ __all__ = [
 ]
 
 
+_old_name = resolver(__name__, _MOVED, stacklevel=3)
+
 if not TYPE_CHECKING:  # a type checker would take it as leave to use any name
 
     def __getattr__(name: str) -> Any:
         if home := _HOME.get(name):
             value = getattr(import_module(f".{home}", __name__), name)
-        elif new := _RENAMED.get(name):
-            import warnings
-
-            warnings.warn(f"{name} is deprecated; use {new}", DeprecationWarning, stacklevel=2)
-            return __getattr__(new)
         elif name in _SUBMODULES:
             return import_module(f".{name}", __name__)
         else:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return _old_name(name)
         globals()[name] = value
         return value
 

@@ -6,8 +6,9 @@ keeps in this module belong to its legacy implementation.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from ._moved import Moved, resolver
 from .headers import (
     build_authorization_basic,
     build_www_authenticate_basic,
@@ -20,12 +21,11 @@ __all__ = [
     "parse_authorization_basic",
 ]
 
-_LEGACY_NAMES = {"BasicAuthWebSocketServerProtocol", "basic_auth_protocol_factory"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LEGACY_NAMES:
-        # ImportError, because an AttributeError raised here during ``from … import`` would be
-        # replaced by one without this text.
-        raise ImportError(f"{__name__}.{name} comes with ropeway.legacy", name=__name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            name: Moved("legacy.auth", "ropeway.asyncio.server.basic_auth")
+            for name in ("BasicAuthWebSocketServerProtocol", "basic_auth_protocol_factory")
+        },
+    )

@@ -12,6 +12,7 @@ from ._core.retry import backoff, process_exception
 from ._core.states import CLIENT, CONNECTING, OPEN, State
 from ._core.stream import StreamReader
 from ._core.tracebacks import without_frames
+from ._moved import Moved, resolver
 from .datastructures import Headers
 from .exceptions import (
     InvalidHandshake,
@@ -287,3 +288,17 @@ class ClientProtocol(Protocol):
         self.handshake_exc = without_frames(exc)
         self.send_eof()
         self.discarding = True
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            "ClientConnection": Moved("client:ClientProtocol", "ropeway.client.ClientProtocol"),
+            "WebSocketClientProtocol": Moved(
+                "legacy.client", "ropeway.asyncio.client.ClientConnection"
+            ),
+            "connect": Moved("legacy.client", "ropeway.asyncio.client.connect"),
+            "unix_connect": Moved("legacy.client", "ropeway.asyncio.client.unix_connect"),
+        },
+    )

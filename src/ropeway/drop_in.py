@@ -37,6 +37,9 @@ MODULES = frozenset(
         *("frames", "headers", "http11", "protocol", "proxy", "server"),
         *("sync", "sync.client", "sync.connection", "sync.router", "sync.server"),
         *("typing", "uri", "utils"),
+        *("connection", "legacy", "legacy.auth", "legacy.client", "legacy.exceptions"),
+        *("legacy.framing", "legacy.handshake", "legacy.http", "legacy.protocol", "legacy.server"),
+        "http",  # until version 15
     )
 )
 """What both packages have, with the same meaning; ``version`` is made here."""

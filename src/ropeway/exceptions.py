@@ -1,7 +1,7 @@
 """Every exception that ropeway raises, in one tree under :exc:`WebSocketException`.
 
 The room knows how to *tell* what went wrong; it knows nothing about who raises it. It imports no
-other module of the package at run time, so every module may import it.
+other module of the package but the one for old names, so every module may import it.
 
 ::
 
@@ -33,6 +33,8 @@ from __future__ import annotations
 import copyreg
 import warnings
 from typing import TYPE_CHECKING, Any
+
+from ._moved import Moved, resolver
 
 if TYPE_CHECKING:
     from . import frames, http11
@@ -480,17 +482,17 @@ class ConcurrencyError(WebSocketException, RuntimeError):
     """Raised when two tasks or threads receive, or stream a message, at the same time."""
 
 
-_LEGACY_NAMES = {"AbortHandshake", "InvalidStatusCode", "RedirectHandshake"}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "WebSocketProtocolError":
-        warnings.warn(
-            f"{__name__}.WebSocketProtocolError is deprecated; use ProtocolError",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return ProtocolError
-    if name in _LEGACY_NAMES:
-        raise AttributeError(f"{__name__}.{name} comes with ropeway.legacy")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            "AbortHandshake": Moved("legacy.exceptions", "a Response that process_request returns"),
+            "InvalidStatusCode": Moved("legacy.exceptions", "ropeway.exceptions.InvalidStatus"),
+            "RedirectHandshake": Moved(
+                "legacy.exceptions", "ropeway.asyncio.client.connect.process_redirect"
+            ),
+            "WebSocketProtocolError": Moved(
+                "exceptions:ProtocolError", "ropeway.exceptions.ProtocolError"
+            ),
+        },
+    )

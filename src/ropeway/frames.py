@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ._moved import Moved, resolver
 from .exceptions import PayloadTooBig, ProtocolError
 from .typing import BytesLike
 from .utils import apply_mask, env
@@ -391,3 +392,17 @@ def _is_readable_fragment(data: bytes, *, starts_inside: bool, ends_inside: bool
     except UnicodeDecodeError:
         return False
     return _find_unreadable(text) is None
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            **{
+                f"OP_{name}": Moved(f"frames:{name}", f"ropeway.frames.Opcode.{name}")
+                for name in Opcode.__members__
+            },
+            "prepare_ctrl": Moved("legacy.framing", "str.encode and bytes"),
+            "prepare_data": Moved("legacy.framing", "str.encode and bytes"),
+        },
+    )

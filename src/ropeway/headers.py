@@ -12,8 +12,9 @@ import binascii
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from ._moved import Moved, resolver
 from .exceptions import InvalidHeaderFormat, InvalidHeaderValue
 from .typing import (
     ConnectionOption,
@@ -305,3 +306,18 @@ def build_authorization_basic(username: str, password: str) -> str:
         raise ValueError("user name for HTTP Basic authentication contains a colon")
     credentials = f"{username}:{password}".encode()
     return f"Basic {base64.b64encode(credentials).decode()}"
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            f"{name}_list": Moved(f"headers:{name}", f"ropeway.headers.{name}")
+            for name in (
+                "build_extension",
+                "build_subprotocol",
+                "parse_extension",
+                "parse_subprotocol",
+            )
+        },
+    )

@@ -26,6 +26,7 @@ from ._core.states import (
     Side,
     State,
 )
+from ._moved import Moved, resolver
 from .exceptions import ConnectionClosed, InvalidState, ProtocolError
 from .frames import Close, CloseCode
 from .typing import BytesLike, Origin, Subprotocol
@@ -303,3 +304,15 @@ class Protocol(Engine):
     def _check_alive(self) -> None:
         if self._state is not OPEN and self._state is not CLOSING:
             raise InvalidState(f"connection is {self._state.name.lower()}")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            "WebSocketCommonProtocol": Moved(
+                "legacy.protocol", "ropeway.asyncio.connection.Connection"
+            ),
+            "broadcast": Moved("legacy.protocol", "ropeway.asyncio.server.broadcast"),
+        },
+    )

@@ -14,6 +14,7 @@ from ._core.handshake import check_upgrade, single_value
 from ._core.head import HeadReader, is_head, read_request
 from ._core.states import CONNECTING, OPEN, SERVER, State
 from ._core.tracebacks import without_frames
+from ._moved import Moved, resolver
 from .datastructures import Headers, MultipleValuesError
 from .exceptions import (
     HeaderLineTooLong,
@@ -479,3 +480,19 @@ def _is_same_origin(origin: str, headers: Headers) -> bool:
     default = ":443" if scheme == "https" else ":80"
     host = single_value(headers, "Host").lower()
     return authority.removesuffix(default) == host.removesuffix(default)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {
+            "ServerConnection": Moved("server:ServerProtocol", "ropeway.server.ServerProtocol"),
+            "WebSocketServer": Moved("legacy.server", "ropeway.asyncio.server.Server"),
+            "WebSocketServerProtocol": Moved(
+                "legacy.server", "ropeway.asyncio.server.ServerConnection"
+            ),
+            "broadcast": Moved("legacy.server", "ropeway.asyncio.server.broadcast"),
+            "serve": Moved("legacy.server", "ropeway.asyncio.server.serve"),
+            "unix_serve": Moved("legacy.server", "ropeway.asyncio.server.unix_serve"),
+        },
+    )

@@ -55,7 +55,7 @@ def test_type_checkers_see_the_same_names() -> None:
 
 
 def test_importing_the_package_imports_no_room() -> None:
-    assert loaded_after("") == {"_build", "version"}
+    assert loaded_after("") == {"_build", "_moved", "version"}
 
 
 def test_a_word_does_not_bring_in_a_driver() -> None:
@@ -66,21 +66,6 @@ def test_a_word_does_not_bring_in_a_driver() -> None:
 
 def test_a_submodule_is_an_attribute() -> None:
     assert "frames" in loaded_after("ropeway.frames.Opcode")
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("WebSocketClientProtocol", "ClientConnection"),
-        ("WebSocketServerProtocol", "ServerConnection"),
-        ("WebSocketServer", "Server"),
-    ],
-)
-def test_an_old_name_warns_and_gives_the_new_class(old: str, new: str) -> None:
-    with pytest.warns(DeprecationWarning, match=rf"^{old} is deprecated; use {new}$") as record:
-        found = getattr(ropeway, old)
-    assert found is getattr(ropeway, new)
-    assert record[0].filename == __file__
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

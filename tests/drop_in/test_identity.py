@@ -23,18 +23,23 @@ MODULES = (
     *("frames", "headers", "http11", "protocol", "proxy", "server"),
     *("sync", "sync.client", "sync.connection", "sync.router", "sync.server"),
     *("typing", "uri", "utils"),
+    *("connection", "legacy", "legacy.auth", "legacy.client", "legacy.exceptions"),
+    *("legacy.framing", "legacy.handshake", "legacy.http", "legacy.protocol", "legacy.server"),
 )
+
+OLDER = ("http",)
+"""Not in 17.4 any more, but in versions for which programs were written."""
 
 OTHERWISE = ("__main__", "cli")
 """In both packages, with another meaning: websockets has an interactive client there."""
 
 OURS = (
     *("demo", "demo.room", "drop_in", "cli.run", "_core", "_core.engine", "_build"),
-    *("sync.link", "asyncio.dispatch", "nonsense", "asyncio.nonsense"),
+    *("sync.link", "asyncio.dispatch", "nonsense", "asyncio.nonsense", "legacy.serving"),
 )
 """Rooms of ropeway that websockets lacks, and names that neither has."""
 
-LATER = ("trio", "trio.server", "legacy", "legacy.client", "speedups")
+LATER = ("trio", "trio.server", "speedups")
 
 
 def python(code: str, *options: str) -> str:
@@ -51,7 +56,7 @@ def test_every_module_is_ropeways_own() -> None:
         INSTALL
         + f"""
 import importlib, sys
-for name in {MODULES!r}:
+for name in {MODULES + OLDER!r}:
     alias = importlib.import_module("websockets." + name)
     own = importlib.import_module("ropeway." + name)
     assert alias is own is sys.modules["websockets." + name], name
@@ -149,7 +154,7 @@ except ModuleNotFoundError as exc:
 """
     )
     # What lies below a package that isn't there fails at the package.
-    missing = name if name.startswith(("asyncio.", "sync.")) else name.partition(".")[0]
+    missing = name if name.startswith(("asyncio.", "legacy.", "sync.")) else name.partition(".")[0]
     first = f"websockets.{missing}"
     assert printed == (
         f"No module named {first!r}: ropeway stands in for websockets, "
@@ -164,7 +169,8 @@ def test_the_table_names_what_both_packages_have() -> None:
         return {".".join(path.parts).removesuffix(".__init__") for path in files}
 
     both = modules(require_package("websockets")) & modules(ropeway)
-    assert set(MODULES) == drop_in.MODULES == both - {*OTHERWISE, "__init__", "version"}
+    assert set(MODULES) == both - {*OTHERWISE, "__init__", "version"}
+    assert {*MODULES, *OLDER} == drop_in.MODULES
 
 
 def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
@@ -178,7 +184,7 @@ for name in "trio", "cli", "demo", "nonsense":
         exec(statement)
     except ImportError as exc:
         print(type(exc).__name__, exc.name)
-print(*(hasattr(websockets, name) for name in ("nonsense", "legacy", "cli", "drop_in")))
+print(*(hasattr(websockets, name) for name in ("nonsense", "sync", "cli", "drop_in")))
 """
     )
     assert printed.splitlines() == ["ImportError websockets"] * 4 + ["False False False False"]
@@ -297,7 +303,7 @@ def test_a_deprecated_name_is_blamed_on_the_program() -> None:
 import warnings, websockets
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    assert websockets.WebSocketServer is websockets.Server
+    assert websockets.WebSocketServer is ropeway.legacy.server.WebSocketServer
 assert [str(warning.message) for warning in caught] == ["WebSocketServer is deprecated; use Server"]
 assert caught[0].filename == "<string>", caught[0].filename
 """

@@ -44,8 +44,10 @@ ConnectionClosed = _exceptions.ConnectionClosed
 ConnectionClosedOK = _exceptions.ConnectionClosedOK
 ConnectionClosedError = _exceptions.ConnectionClosedError
 ConcurrencyError = _exceptions.ConcurrencyError
+InvalidURI = _exceptions.InvalidURI
 PayloadTooBig = _exceptions.PayloadTooBig
 ProtocolError = _exceptions.ProtocolError
+SecurityError = _exceptions.SecurityError
 TooManyFragments = _exceptions.TooManyFragments
 WebSocketException = _exceptions.WebSocketException
 

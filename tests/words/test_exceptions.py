@@ -267,18 +267,6 @@ def test_payload_too_big_refuses_other_arguments(arguments: Any) -> None:
         PayloadTooBig(*arguments)
 
 
-def test_deprecated_name() -> None:
-    with pytest.warns(DeprecationWarning, match="WebSocketProtocolError is deprecated"):
-        assert exceptions.WebSocketProtocolError is ProtocolError
-
-
-@pytest.mark.parametrize("name", ["AbortHandshake", "InvalidStatusCode", "RedirectHandshake"])
-def test_legacy_names(name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"exceptions\.{name} comes with ropeway\.legacy"):
-        getattr(exceptions, name)
-    assert not hasattr(exceptions, name)
-
-
 def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
         exceptions.Nonsense  # noqa: B018

@@ -15,12 +15,13 @@ from collections.abc import (
 )
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from .._core.inbox import MessageStream
 from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN
 from .._driving import json
 from .._driving.attributes import Attributes, control_payload
+from .._moved import Moved, resolver
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode
 from ..protocol import Protocol
@@ -472,3 +473,9 @@ class _Asynchronous:
         for item in self._items:
             return item
         raise StopAsyncIteration
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__, {"broadcast": Moved("asyncio.server", "ropeway.asyncio.server.broadcast")}
+    )

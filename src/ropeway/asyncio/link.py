@@ -103,7 +103,7 @@ class Link:
 
         Whoever takes it may write or close past us, so what waits to be joined goes out before.
         """
-        if self._joining:
+        if self._joining or self._corked:
             Link._flush(self)
         return self._transport
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from .per_loop import per_loop
 from .transport import StreamTransport
 from .turns import TURN
 
@@ -134,6 +135,29 @@ class Listener:
     def _report(self, exc: BaseException, message: str, sock: socket.socket) -> None:
         context = {"message": message, "exception": exc, "socket": sock}
         self._loop.call_exception_handler(context)
+
+
+async def create_server(
+    make_protocol: Callable[[], asyncio.BaseProtocol], arguments: dict[str, Any]
+) -> asyncio.Server | Listener:
+    """Listen with our own sockets where that pays, and through the loop's server elsewhere.
+
+    Args:
+        make_protocol: makes the protocol of each connection.
+        arguments: those of the loop's ``create_server``, by name; of ``create_unix_server`` where
+            ``unix`` is among them.
+
+    Raises:
+        OSError: when an address can't be listened on.
+
+    """
+    loop = asyncio.get_running_loop()
+    create: Callable[..., Awaitable[asyncio.Server]] = loop.create_server
+    if arguments.pop("unix", False):
+        create = loop.create_unix_server
+    if arguments.get("ssl") is None and per_loop(loop).has_streams:
+        return await listen(make_protocol, create, arguments)
+    return await create(make_protocol, **arguments)
 
 
 async def listen(

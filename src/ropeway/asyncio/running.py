@@ -220,7 +220,7 @@ class Opener:
         connection = self._make_connection(step.uri)
         try:
             self._attach(connection)
-            await connection.handshake(step.additional_headers, step.user_agent_header)
+            await self._open(connection, step)
         except BaseException:
             # The exception knows this frame and the connection may know the exception: without
             # the frame's reference, no cycle keeps the connection alive.
@@ -228,6 +228,10 @@ class Opener:
             raise
         self._conversation = Conversation(self._loop)
         return connection
+
+    async def _open(self, connection: Any, step: Handshake) -> None:
+        """Let the connection perform the opening handshake."""
+        await connection.handshake(step.additional_headers, step.user_agent_header)
 
     def _attach(self, connection: Any) -> None:
         """Let ``connection`` live on the stream from now on, with all that has happened to it."""

@@ -8,9 +8,10 @@ import http
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._core.states import CONNECTING, OPEN
+from .._moved import Moved, resolver
 from .._opening.accepting import accept_plan
 from .._opening.acceptor import SHUTTING_DOWN, Acceptor, takes_path
 from .._opening.authenticating import BasicAuthentication
@@ -21,8 +22,7 @@ from ..server import ServerProtocol
 from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
 from .broadcasting import broadcast
 from .connection import Connection
-from .listening import Listener, listen
-from .per_loop import per_loop
+from .listening import create_server
 from .running import perform, run
 from .serving import Server
 
@@ -353,17 +353,10 @@ def serve(
         kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
     acceptor = _Acceptor(handler, options)
 
-    async def create_server() -> asyncio.Server | Listener:
-        loop = asyncio.get_running_loop()
-        if kwargs.pop("unix", False):
-            create = loop.create_unix_server
-        else:
-            create = functools.partial(loop.create_server, host=host, port=port)
-        if kwargs.get("ssl") is None and per_loop(loop).has_streams:
-            return await listen(acceptor, create, kwargs)
-        return await create(acceptor, **kwargs)
-
-    acceptor.server = Server(create_server, acceptor.answer, options.logger)
+    if not kwargs.get("unix"):
+        kwargs |= {"host": host, "port": port}
+    start = functools.partial(create_server, acceptor, kwargs)
+    acceptor.server = Server(start, acceptor.answer, options.logger)
     return acceptor.server
 
 
@@ -411,3 +404,10 @@ def basic_auth(
         return await run(authentication.plan(connection, request), perform)
 
     return process_request
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__,
+        {"WebSocketServer": Moved("asyncio.server:Server", "ropeway.asyncio.server.Server")},
+    )
