@@ -184,7 +184,7 @@ for name in "trio", "cli", "demo", "nonsense":
         exec(statement)
     except ImportError as exc:
         print(type(exc).__name__, exc.name)
-print(*(hasattr(websockets, name) for name in ("nonsense", "sync", "cli", "drop_in")))
+print(*(hasattr(websockets, name) for name in ("nonsense", "trio", "cli", "drop_in")))
 """
     )
     assert printed.splitlines() == ["ImportError websockets"] * 4 + ["False False False False"]

@@ -229,9 +229,12 @@ class Opener:
         self._conversation = Conversation(self._loop)
         return connection
 
-    async def _open(self, connection: Any, step: Handshake) -> None:
+    def _open(self, connection: Any, step: Handshake) -> Awaitable[None]:
         """Let the connection perform the opening handshake."""
-        await connection.handshake(step.additional_headers, step.user_agent_header)
+        handshake: Awaitable[None] = connection.handshake(
+            step.additional_headers, step.user_agent_header
+        )
+        return handshake
 
     def _attach(self, connection: Any) -> None:
         """Let ``connection`` live on the stream from now on, with all that has happened to it."""

@@ -23,8 +23,8 @@ DESCRIPTION = """\
 Runs a Python program with ropeway in the place of websockets: whatever it imports from websockets
 comes from ropeway, whether websockets is installed or not. Otherwise it runs as under python.
 
-The modules of websockets that ropeway does not have yet (sync, trio, legacy) raise
-ModuleNotFoundError. Processes that the program starts are not changed, unless it forks them.
+The modules of websockets that ropeway does not have (trio, cli) raise ModuleNotFoundError.
+Processes that the program starts are not changed, unless it forks them.
 """
 
 

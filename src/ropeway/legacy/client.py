@@ -18,6 +18,7 @@ from .._core.retry import (
 from .._opening import redirects
 from .._opening.connecter import Connecter
 from .._opening.options import ConnectOptions
+from .._opening.reconnecting import Reconnecting
 from .._opening.requesting import prepare_request
 from .._opening.steps import Handshake
 from ..asyncio.running import Opener, perform, run
@@ -316,8 +317,6 @@ class Connect(Connecter):
             additional_headers=extra_headers,
             user_agent_header=user_agent_header,
             proxy=kwargs.pop("proxy", None),
-            process_exception=lambda exc: None,
-            reconnect_delays=self._delays,
             open_timeout=open_timeout,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -399,7 +398,9 @@ class Connect(Connecter):
         await self.protocol.close()
 
     async def __aiter__(self) -> AsyncIterator[WebSocketClientProtocol]:
-        reconnecting = self._reconnecting()
+        logger = self._asked.logger
+        assert logger is not None  # set by the options themselves
+        reconnecting = Reconnecting(lambda exc: None, self._delays, logger)
         while True:
             try:
                 async with self as protocol:

@@ -493,9 +493,7 @@ class Serve:
         options = ServeOptions(
             compression=compression, subprotocols=subprotocols, extensions=extensions
         )
-        if kwargs.get("ssl") is not None:
-            kwargs.setdefault("ssl_handshake_timeout", open_timeout)
-            kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
+        secure = _limit_tls(kwargs, open_timeout, close_timeout)
         self.ws_server = WebSocketServer(logger)
         self._make_protocol = functools.partial(
             create_protocol or WebSocketServerProtocol,
@@ -503,7 +501,7 @@ class Serve:
             self.ws_server,
             host=host,
             port=port,
-            secure=kwargs.get("ssl") is not None,
+            secure=secure,
             open_timeout=open_timeout,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -557,6 +555,15 @@ class Serve:
     ) -> None:
         self.ws_server.close()
         await self.ws_server.wait_closed()
+
+
+def _limit_tls(arguments: dict[str, Any], opening: float | None, closing: float) -> bool:
+    """Let TLS take no longer than the handshakes; tell whether there is TLS."""
+    if arguments.get("ssl") is None:
+        return False
+    arguments.setdefault("ssl_handshake_timeout", opening)
+    arguments.setdefault("ssl_shutdown_timeout", closing)
+    return True
 
 
 def _answered_by_the_handler(connection: object) -> None:
