@@ -424,9 +424,9 @@ class Engine:
         """Send a message that goes to many connections; see ``send_data``."""
         self.writer.write_shared(message)
         if self.debug:
-            payload = message.payload
+            payload = message.frame.payload
             data = payload.encode() if isinstance(payload, str) else payload
-            self._log_sent(message.opcode, data, True)
+            self._log_sent(message.frame.opcode, data, True)
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455 section 7.1.7).
@@ -555,6 +555,7 @@ class Engine:
     def stats(self) -> Stats:
         """Take a snapshot of the counters."""
         reader, writer = self.reader, self.writer
+        writer.write_queued()
         return Stats(
             frames_received=reader.frames_received,
             frames_sent=writer.frames_sent,

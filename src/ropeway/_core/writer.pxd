@@ -3,7 +3,8 @@
 import cython
 
 from .._wire.kernels cimport frame_bytes, utf8_rest
-from .shared cimport SharedMessage
+from ..extensions._contexts cimport Apart, Deflater
+from .shared cimport SharedFrame, SharedMessage
 
 # Numbers of C: the hot path compares with them for every frame.
 cdef int CONT
@@ -17,11 +18,13 @@ cdef int SEPARATE_PAYLOAD
 
 cdef class Writer:
     cdef readonly bint masked
+    cdef readonly bint in_message
+    cdef readonly tuple shared
     cdef list output
     cdef readonly Py_ssize_t size
+    cdef Deflater deflater
     cdef readonly object deflate
     cdef readonly list extensions
-    cdef readonly bint in_message
     cdef bint compressing
     cdef bint is_text
     cdef bytes text_pending
@@ -37,9 +40,19 @@ cdef class Writer:
     cpdef write_control(self, int opcode, payload)
     cpdef write_data(self, int opcode, payload, bint fin, compress)
 
-    @cython.locals(frame="bytes")
+    @cython.locals(frame=SharedFrame)
     cpdef write_shared(self, SharedMessage message)
+
+    @cython.locals(queue="tuple", frame=SharedFrame)
+    cpdef write_queued(self)
+
+    @cython.locals(form="tuple", data="bytes", apart=Apart)
+    cdef bytes _form_of(self, SharedFrame frame)
+
     cpdef write_raw(self, bytes data)
+
+    @cython.locals(frame=SharedFrame, data="bytes")
+    cpdef bytes take_shared(self)
     cpdef list take_output(self)
 
     cdef _check_text(self, payload, bint fin)

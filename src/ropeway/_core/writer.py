@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from .._wire import frame_bytes, utf8_rest
 from ..exceptions import ProtocolError
+from ..extensions._contexts import Deflater
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
 from ..frames import Frame, Opcode
 from ..typing import BytesLike
 from .masking import next_key
-from .shared import SharedMessage
+from .shared import SharedFrame, SharedMessage
 
 CONT = 0
 TEXT = 1
@@ -26,14 +27,19 @@ class Writer:
     """Serialises the frames of one direction and holds them until the driver takes them.
 
     Invariants: ``size`` is the number of bytes in ``output``; between two fragments of a message,
-    ``in_message`` is true and only continuation and control frames may follow.
+    ``in_message`` is true and only continuation and control frames may follow. What is ``shared``
+    comes behind ``output``, and before all that is written from now on; while there is any, no
+    fragmented message is being sent, and ``extensions`` is None.
     """
 
     def __init__(self, masked: bool) -> None:
         self.masked = masked
         self.output: list[bytes] = []
         self.size = 0
+        # Messages for many connections: to queue one, only this has to be touched.
+        self.shared: tuple[SharedFrame, ...] = ()
         self.deflate: PerMessageDeflate | None = None
+        self.deflater: Deflater | None = None
         self.extensions: list[Extension] | None = None
         self.in_message = False
         self.compressing = False
@@ -50,9 +56,11 @@ class Writer:
     def use_extensions(self, extensions: list[Extension]) -> None:
         """Set what was negotiated; see ``Reader.use_extensions``."""
         self.deflate = None
+        self.deflater = None
         self.extensions = None
         if len(extensions) == 1 and type(extensions[0]) is PerMessageDeflate:
             self.deflate = extensions[0]
+            self.deflater = extensions[0].deflater
         elif extensions:
             self.extensions = extensions
 
@@ -66,6 +74,8 @@ class Writer:
         payload = contiguous(payload)
         if len(payload) > LARGEST_CONTROL_PAYLOAD:
             raise ProtocolError("control frame too long")
+        if self.shared:
+            self.write_queued()
         if self.extensions is not None:
             self._write_extended(opcode, payload, True)
         else:
@@ -86,6 +96,8 @@ class Writer:
                 raise ProtocolError("unexpected continuation frame")
         elif self.in_message:
             raise ProtocolError("expected a continuation frame")
+        if self.shared:
+            self.write_queued()
         if opcode != CONT:
             self.is_text = opcode == TEXT
         text_pending = b""
@@ -96,7 +108,7 @@ class Writer:
         elif self.text_pending:
             # The fragment before was bytes that end inside a character.
             text_pending = self._check_text(payload.encode(), fin)
-        if self.deflate is not None:
+        if self.deflater is not None:
             self._write_deflated(opcode, payload, fin, compress)
         elif self.extensions is not None:
             data = payload.encode() if isinstance(payload, str) else payload
@@ -115,34 +127,65 @@ class Writer:
 
         Raises:
             ProtocolError: when a fragmented message is being sent (5.4).
+            Exception: when an extension fails.
 
         """
-        if self.masked or self.extensions is not None:
-            self.write_data(message.opcode, message.payload, True, None)
-            return
         if self.in_message:
             raise ProtocolError("expected a continuation frame")
-        frame = message.plain
-        if self.deflate is not None:
-            form = message.compressed(self.deflate)
-            if form is not None:
-                frame, apart = form
-                self.deflate.sent(apart)
-                self.inflated_bytes += message.payload_size
-                self.deflated_bytes += len(apart.deflated)
-        self.write_raw(frame)
+        if self.masked or self.extensions is not None:
+            frame = message.frame
+            self.write_data(frame.opcode, frame.payload, True, None)
+            return
+        if self.deflater is not None:
+            message.frame.prepare(self.deflater)
+        self.shared = message.behind(self.shared)
+
+    def write_queued(self) -> None:
+        """Put what is shared into the output."""
+        queue, self.shared = self.shared, ()
+        for frame in queue:
+            self.write_raw(self._form_of(frame))
+
+    def _form_of(self, frame: SharedFrame) -> bytes:
+        """Give a shared message as it goes out here, and count it."""
         self.frames_sent += 1
         self.messages_sent += 1
-        self.payload_bytes_sent += message.payload_size
+        self.payload_bytes_sent += frame.payload_size
+        if self.deflater is not None:
+            form = frame.compressed(self.deflater)
+            if form is not None:
+                data, apart = form
+                self.deflater.sent(apart)
+                self.inflated_bytes += frame.payload_size
+                self.deflated_bytes += len(apart.deflated)
+                return data
+        return frame.plain
 
     def write_raw(self, data: bytes) -> None:
         """Queue bytes that aren't a frame: a handshake, or frames serialised for many."""
+        if self.shared:
+            self.write_queued()
         self.output.append(data)
         self.size += len(data)
         self.bytes_sent += len(data)
 
+    def take_shared(self) -> bytes | None:
+        """Give a shared message if it is all that is to be sent; otherwise None, and take nothing.
+
+        It saves a broadcast two lists for each connection.
+        """
+        if len(self.shared) != 1 or self.output:
+            return None
+        frame = self.shared[0]
+        self.shared = ()
+        data = self._form_of(frame)
+        self.bytes_sent += len(data)
+        return data
+
     def take_output(self) -> list[bytes]:
         """Give all that is to be sent, in order, and forget it."""
+        if self.shared:
+            self.write_queued()
         output = self.output
         self.output = []
         self.size = 0
@@ -157,19 +200,19 @@ class Writer:
     def _write_deflated(
         self, opcode: int, payload: str | BytesLike, fin: bool, compress: bool | None
     ) -> None:
-        assert self.deflate is not None
+        assert self.deflater is not None
         first = opcode != CONT
         if first:
             # A fragmented message's size is unknown, so its fragments are worth compressing.
             if compress is None:
-                compress = not fin or self.deflate.is_worthwhile(payload)
+                compress = not fin or self.deflater.is_worthwhile(payload)
             self.compressing = compress
         first_byte = FIN | opcode if fin else opcode
         if not self.compressing:
             self._append(first_byte, payload)
             return
         data = payload.encode() if isinstance(payload, str) else payload
-        deflated = self.deflate.deflate(data, first, fin)
+        deflated = self.deflater.deflate(data, first, fin)
         self.inflated_bytes += len(data)
         self.deflated_bytes += len(deflated)
         self.payload_bytes_sent += len(data) - len(deflated)

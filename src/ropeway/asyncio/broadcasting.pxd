@@ -4,19 +4,36 @@ import cython
 
 from .._core.engine cimport Engine
 from .._core.shared cimport SharedMessage
+from .._core.writer cimport Writer
 from .link cimport Link
 
-cdef int OP_BINARY
-cdef int OP_TEXT
-cdef double TURN
+cdef double SLICE
 
 
-@cython.locals(connection=Link, protocol=Engine, holding="list", turn_ends="double")
-cdef list _send(connections, SharedMessage shared, raised)
+@cython.locals(connection=Link, protocol=Engine, waiting="list", broadcasts="Broadcasts")
+cdef _send(connections, SharedMessage message, failures)
 
 
-cpdef _write_some(list holding)
+@cython.locals(data="bytes")
+cdef _write(Link connection)
 
 
-@cython.locals(connection=Link)
-cdef _write_until(double turn_ends, list holding)
+cdef class Broadcasts:
+    cdef object __weakref__
+    cdef object _waiting
+    cdef bint _scheduled
+    cdef readonly bint writing
+    cdef double _slice_ends
+
+    cdef look_at_clock(self)
+    cdef add(self, list waiting)
+
+    @cython.locals(connections="list", connection=Link)
+    cdef _schedule(self)
+
+    @cython.locals(slice_ends="double", connections="list", connection=Link)
+    cpdef _write_some(self)
+
+
+@cython.locals(broadcasts=Broadcasts)
+cdef Broadcasts _broadcasts(shared)

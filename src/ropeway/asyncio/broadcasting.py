@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import traceback
+import weakref
+from collections import deque
 from collections.abc import Iterable
 from time import monotonic
 
+from .._core.engine import Engine
 from .._core.shared import SharedMessage
-from .._core.states import OP_BINARY, OP_TEXT, OPEN
-from ..exceptions import ConcurrencyError
-from ..typing import BytesLike, DataLike
+from .._core.states import OPEN
+from .._core.writer import Writer
+from .._driving.sharing import Failures, share
+from ..typing import DataLike
 from .connection import Connection
-from .turns import TURN
+from .link import Link
+from .per_loop import PerLoop
 
 __all__ = ["broadcast"]
+
+# Seconds that broadcasts may hold the loop in one of its turns.
+SLICE = 0.001
 
 
 def broadcast(
@@ -40,70 +47,131 @@ def broadcast(
         ExceptionGroup: with the failures, once all others have been served.
 
     """
-    if isinstance(message, str):
-        opcode = OP_BINARY if text is False else OP_TEXT
-    elif isinstance(message, BytesLike):
-        opcode = OP_TEXT if text is True else OP_BINARY
-    else:
-        raise TypeError("data must be str or bytes")
-    failures = _send(connections, SharedMessage(opcode, message), raise_exceptions)
-    if raise_exceptions and failures:
-        raise ExceptionGroup("skipped broadcast", failures)
+    _send(connections, share(message, text), Failures(raise_exceptions))
 
 
-def _send(
-    connections: Iterable[Connection], shared: SharedMessage, raised: bool
-) -> list[Exception]:
-    """Queue the message on all connections, begin to write, and give the failures."""
-    turn_ends = monotonic() + TURN
-    holding: list[Connection] = []
-    failures: list[Exception] = []
-    for connection in connections:
-        protocol = connection.protocol
-        if protocol._state is not OPEN:
-            continue
-        if connection._fragmenting is not None:
-            failure: Exception = ConcurrencyError("sending a fragmented message")
-            if not raised:
-                connection.logger.warning("skipped broadcast: sending a fragmented message")
-            failures.append(failure)
-            continue
-        try:
-            protocol.send_shared(shared)
-        except Exception as exc:
-            failures.append(_failure(connection, exc, raised))
-            continue
-        if connection._hold():
-            holding.append(connection)
-    holding.reverse()
-    _write_until(turn_ends, holding)
-    return failures
+def _send(connections: Iterable[Connection], message: SharedMessage, failures: Failures) -> None:
+    """Queue the message on all connections, and begin to write."""
+    shared: PerLoop | None = None
+    broadcasts: Broadcasts | None = None
+    waiting: list[Connection] = []
+    try:
+        for connection in connections:
+            protocol = connection.protocol
+            if protocol._state is not OPEN:
+                continue
+            if connection._fragmenting is not None:
+                failures.add_fragmented(connection)
+                continue
+            try:
+                Engine.send_shared(protocol, message)
+            except Exception as exc:
+                failures.add(connection, exc)
+                continue
+            if connection._corked or connection._joining or connection._broadcasting:
+                continue  # it is about to be written to
+            if broadcasts is None or connection._shared is not shared:
+                if broadcasts is not None:
+                    broadcasts.add(waiting)
+                    waiting = []
+                shared = connection._shared
+                broadcasts = _broadcasts(shared)
+            if broadcasts.writing:
+                _write(connection)
+                broadcasts.look_at_clock()
+            else:
+                connection._broadcasting = True
+                waiting.append(connection)
+    finally:
+        if broadcasts is not None:
+            broadcasts.add(waiting)
+    failures.raise_all()
 
 
-def _failure(connection: Connection, exc: Exception, raised: bool) -> Exception:
-    failure = RuntimeError("failed to write message")
-    failure.__cause__ = exc
-    if not raised:
-        reason = traceback.format_exception_only(exc)[0].strip()
-        connection.logger.warning("skipped broadcast: failed to write message: %s", reason)
-    return failure
+def _write(connection: Connection) -> None:
+    """Write what is to be sent on a connection, which is most often one shared message."""
+    connection._broadcasting = False
+    try:
+        transport = connection._transport
+        data = None
+        if connection._gathers and not transport.is_closing():
+            data = Writer.take_shared(connection.protocol.writer)
+        if data is None:
+            Link._flush(connection)
+        else:
+            transport.write(data)
+    except Exception as exc:
+        # It can't get the message, and must not go on as if it had.
+        connection._note(exc)
+        connection._transport.abort()
 
 
-def _write_some(holding: list[Connection]) -> None:
-    """Write to the last of these and on, for a turn of the loop; go on in the next.
+class Broadcasts:
+    """What of the broadcasts on one loop is still to be written.
 
-    What is sent to the others meanwhile is queued behind, so the order is kept.
+    All connections are queued on at once. They are written to for a slice of time, then the loop
+    has its turn. What is sent to a connection meanwhile goes out behind, but at once.
+
+    It lives as long as something waits: what the loop has scheduled is what refers to it.
+
+    Invariants: while ``_waiting`` isn't empty, ``_write_some`` is scheduled; it holds no empty
+    list; ``writing`` says that time is left in this turn of the loop.
     """
-    _write_until(monotonic() + TURN, holding)
+
+    def __init__(self) -> None:
+        # A list for each broadcast, the next connection last. They take turns, so that a room of
+        # three need not wait for one of thousands.
+        self._waiting: deque[list[Connection]] = deque()
+        self._scheduled = False
+        self.writing = True
+        self._slice_ends = monotonic() + SLICE
+
+    def look_at_clock(self) -> None:
+        """Stop writing when the slice is over."""
+        if monotonic() > self._slice_ends:
+            self.writing = False
+
+    def add(self, waiting: list[Connection]) -> None:
+        """Write to these when it is their turn."""
+        self.writing = False
+        if waiting:
+            waiting.reverse()
+            self._waiting.append(waiting)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            self._waiting[0][-1].loop.call_soon(self._write_some)
+
+    def _write_some(self) -> None:
+        self._scheduled = False
+        slice_ends = monotonic() + SLICE
+        waiting = self._waiting
+        try:
+            while waiting:
+                connections = waiting[0]
+                connection = connections.pop()
+                if not connections:
+                    waiting.popleft()
+                elif len(waiting) > 1:
+                    waiting.rotate(-1)
+                _write(connection)
+                if monotonic() > slice_ends:
+                    break
+        finally:
+            self._schedule()
 
 
-def _write_until(turn_ends: float, holding: list[Connection]) -> None:
-    while holding:
-        connection = holding.pop()
-        connection._flush_joined()
-        if monotonic() > turn_ends:
-            connection.loop.call_soon(_write_some, holding)
-            return
+def _broadcasts(shared: PerLoop) -> Broadcasts:
+    """Give those that are going on on a loop, or begin."""
+    broadcasts: Broadcasts | None = None
+    if shared.broadcasts is not None:
+        broadcasts = shared.broadcasts()
+    if broadcasts is None:
+        broadcasts = Broadcasts()
+        shared.broadcasts = weakref.ref(broadcasts)
+    return broadcasts
 
 
 # It is documented and imported as the server's.

@@ -39,6 +39,7 @@ cdef class Link:
     cdef bint _gathers
     cdef bint _corked
     cdef bint _joining
+    cdef readonly bint _broadcasting
     cdef readonly bint _write_paused
     cdef public object _fragmenting
     cdef public object _drain_waiters
@@ -55,7 +56,6 @@ cdef class Link:
     cdef _deliver_pongs(self)
     cdef _end_pings(self)
     cpdef _send_output(self)
-    cpdef bint _hold(self) except -1
     cpdef _flush_joined(self)
     cpdef _flush(self)
     cdef _end_stream(self)

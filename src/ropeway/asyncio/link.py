@@ -93,6 +93,8 @@ class Link:
         self._gathers = False
         self._corked = False
         self._joining = False
+        # A list of those to be written to has the connection; meanwhile it writes as it likes.
+        self._broadcasting = False
         self._write_paused = False
         self._fragmenting: asyncio.Future[None] | None = None
         self._drain_waiters: list[asyncio.Future[None]] | None = None
@@ -103,7 +105,7 @@ class Link:
 
         Whoever takes it may write or close past us, so what waits to be joined goes out before.
         """
-        if self._joining or self._corked:
+        if self._joining or self._corked or self._broadcasting:
             Link._flush(self)
         return self._transport
 
@@ -331,13 +333,6 @@ class Link:
         Link._flush(self)
         self._joining = True
         self.loop.call_soon(self._flush_joined)
-
-    def _hold(self) -> bool:
-        """Let what is to be sent wait for ``_flush_joined()``; False when it waits anyway."""
-        if self._corked or self._joining:
-            return False
-        self._joining = True
-        return True
 
     def _flush_joined(self) -> None:
         self._joining = False

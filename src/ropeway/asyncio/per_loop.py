@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from weakref import WeakKeyDictionary
+from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from .._driving.deadlines import Deadline, Deadlines, Timed
 
@@ -26,6 +27,8 @@ class PerLoop:
         self.buffer = bytearray(RECEIVE_BUFFER_SIZE)
         # What transports get: asyncio's TLS reads into slices of it, and a bytearray's are copies.
         self.view = memoryview(self.buffer)
+        # Those that are going on; a weak reference, since they refer to connections.
+        self.broadcasts: ref[Any] | None = None
         self._tls_buffer: bytearray | None = None
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None

@@ -40,17 +40,30 @@ cdef class Inflater:
     cpdef bint rest(self) except -1
 
 
+cdef class Window:
+    cdef readonly bytes content
+
+
+cdef class Apart:
+    cdef readonly bytes deflated
+    cdef readonly Window window
+
+
 cdef class Deflater:
-    cdef object backend
-    cdef int bits
+    cdef object _kind
+    cdef readonly Window window
+    cdef object context
+    cdef bint used
+    cdef bint seated
     cdef bint no_takeover
+    cdef int bits
+    cdef object backend
     cdef object settings
+    cdef readonly object threshold
     cdef long long large
     cdef long long medium
-    cdef bint seated
-    cdef object context
-    cdef readonly object window
-    cdef bint used
+
+    cpdef bint is_worthwhile(self, payload) except -1
 
     @cython.locals(deflated="bytes")
     cpdef bytes deflate(self, payload, bint first, bint last)
@@ -58,9 +71,10 @@ cdef class Deflater:
     cdef _make(self)
 
     @cython.locals(deflated="bytes", content="bytes", recent="bytes", size="Py_ssize_t")
-    cpdef apart(self, payload)
+    cpdef Apart apart(self, payload)
 
-    cpdef sent(self, apart)
+    cpdef object kind(self)
+    cpdef sent(self, Apart apart)
     cdef bytes _content(self)
     cpdef bint rest(self) except -1
     cdef _drop(self)

@@ -247,6 +247,12 @@ class Apart:
         self.window = window
 
 
+@functools.cache
+def _kind(*settings: object) -> object:
+    """Give the one object that stands for these settings."""
+    return settings
+
+
 class _Seats:
     free = SEATS
 
@@ -262,12 +268,19 @@ class Deflater:
     """
 
     def __init__(
-        self, backend: Backend, bits: int, no_takeover: bool, settings: dict[Any, Any]
+        self,
+        backend: Backend,
+        bits: int,
+        no_takeover: bool,
+        settings: dict[Any, Any],
+        threshold: int,
     ) -> None:
         self.backend = backend
         self.bits = bits
         self.no_takeover = no_takeover
         self.settings = settings
+        self.threshold = threshold
+        self._kind: object = None
         self.large = self.medium = NEVER
         if backend.large is not None and backend.speeds_up(settings):
             self.large = self.medium = backend.large
@@ -280,6 +293,12 @@ class Deflater:
 
     def __del__(self) -> None:
         self._drop()
+
+    def is_worthwhile(self, payload: str | BytesLike) -> bool:
+        """Tell whether a message has as many bytes as ``threshold``."""
+        if len(payload) >= self.threshold:
+            return True
+        return isinstance(payload, str) and len(payload.encode()) >= self.threshold
 
     def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
         """Compress a fragment of a message.
@@ -320,8 +339,21 @@ class Deflater:
             self.context = deflater(zlib, self.bits, self.settings, self._content())
         self.window = None
 
+    def kind(self) -> object:
+        """Give what is the same object for all that ``apart()`` compresses alike for.
+
+        Their ``window`` has to be the same one, too.
+        """
+        if self._kind is None:
+            settings = tuple(sorted(self.settings.items()))
+            self._kind = _kind(self.threshold, self.bits, self.no_takeover, settings)
+        return self._kind
+
     def apart(self, payload: BytesLike) -> Apart:
-        """Compress a whole message without the context, for one connection or for many."""
+        """Compress a whole message without the context, for one connection or for many.
+
+        On each to which it is sent, call ``sent()``. No message must be going out in fragments.
+        """
         content = self._content()
         if len(payload) >= self.large:
             context = self.backend.deflater_for_large(self.bits, content)

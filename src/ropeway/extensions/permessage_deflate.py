@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..exceptions import (
@@ -17,7 +17,7 @@ from ..exceptions import (
 from ..frames import CTRL_OPCODES, Frame, Opcode
 from ..typing import BytesLike, ExtensionName, ExtensionParameter
 from ._backends import DEFAULT_SETTINGS, backend
-from ._contexts import NO_LIMIT, Apart, Deflater, Inflater
+from ._contexts import NO_LIMIT, Deflater, Inflater
 from .base import ClientExtensionFactory, Extension, ServerExtensionFactory
 
 __all__ = [
@@ -82,15 +82,17 @@ class PerMessageDeflate(Extension):
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
         self.compress_settings = {} if compress_settings is None else compress_settings
-        self.threshold = threshold
         # What was asked for the next message: True, False, or None for the threshold's choice.
         self.compress: bool | None = None
         using = backend()
         self.inflater = Inflater(using, remote_max_window_bits, remote_no_context_takeover)
         self.deflater = Deflater(
-            using, local_max_window_bits, local_no_context_takeover, self.compress_settings
+            using,
+            local_max_window_bits,
+            local_no_context_takeover,
+            self.compress_settings,
+            threshold,
         )
-        self._kind: Hashable = None
         # Whether the fragments that follow belong to a compressed message.
         self._inflating_message = False
         self._deflating_message = False
@@ -104,6 +106,11 @@ class PerMessageDeflate(Extension):
             f"local_max_window_bits={self.local_max_window_bits})"
         )
 
+    @property
+    def threshold(self) -> int:
+        """Messages of fewer bytes than this are sent uncompressed."""
+        return self.deflater.threshold
+
     # As a stream of payload pieces: the engine's path.
 
     def start_inflating(self) -> None:
@@ -113,12 +120,6 @@ class PerMessageDeflate(Extension):
     def inflate(self, piece: BytesLike, room: int, last: bool) -> bytes:
         """Inflate the next piece of a message; see ``Inflater.inflate``."""
         return self.inflater.inflate(piece, room, last)
-
-    def is_worthwhile(self, payload: str | BytesLike) -> bool:
-        """Tell whether a message has as many bytes as ``threshold``."""
-        if len(payload) >= self.threshold:
-            return True
-        return isinstance(payload, str) and len(payload.encode()) >= self.threshold
 
     def deflate(self, payload: BytesLike, first: bool, last: bool) -> bytes:
         """Compress a fragment of a message; see ``Deflater.deflate``."""
@@ -133,28 +134,6 @@ class PerMessageDeflate(Extension):
         """
         inflating = self.inflater.rest()
         return self.deflater.rest() or inflating
-
-    # As one of many: a message that is compressed once for all of them.
-
-    @property
-    def alike(self) -> Hashable:
-        """What is equal for two connections that ``apart()`` compresses a message alike for."""
-        if self._kind is None:
-            settings = tuple(sorted(self.compress_settings.items()))
-            takeover = not self.local_no_context_takeover
-            self._kind = self.threshold, self.local_max_window_bits, takeover, settings
-        return self._kind, self.deflater.window
-
-    def apart(self, payload: BytesLike) -> Apart:
-        """Compress a whole message for all connections that are ``alike``.
-
-        On each to which it is sent, call ``sent()``. No message must be going out in fragments.
-        """
-        return self.deflater.apart(payload)
-
-    def sent(self, apart: Apart) -> None:
-        """Note that a message was sent that ``apart()`` compressed."""
-        self.deflater.sent(apart)
 
     # As whole frames: the interface that all extensions share.
 
@@ -182,7 +161,7 @@ class PerMessageDeflate(Extension):
         first = frame.opcode is not Opcode.CONT
         if first:
             self._deflating_message = (
-                not frame.fin or self.is_worthwhile(frame.data)
+                not frame.fin or self.deflater.is_worthwhile(frame.data)
                 if self.compress is None
                 else self.compress
             )

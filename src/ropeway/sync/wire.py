@@ -253,7 +253,7 @@ class Wire:
     def _flush(self) -> None:
         """Write what the engine has to send, as far as that is possible at once."""
         writer = self.protocol.writer
-        if not writer.output and self._tls is None:
+        if not writer.output and not writer.shared and self._tls is None:
             return
         output = Writer.take_output(writer)
         if self._is_lost or self._aborted:
