@@ -129,6 +129,7 @@ class Background:
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._started = threading.Event()
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.port = 0
         self.connections = 0
@@ -153,8 +154,14 @@ class Background:
         """Send a message to everybody."""
         self._loop.call_soon_threadsafe(lambda: broadcast(self._server.connections, message))
 
+    def await_connections(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.connections >= count, timeout=20)
+
     async def _handle(self, connection: ServerConnection) -> None:
-        self.connections += 1
+        with self._changed:
+            self.connections += 1
+            self._changed.notify_all()
         assert connection.request is not None
         if connection.request.path == "/drop-first" and self.connections == 1:
             await connection.recv()

@@ -14,15 +14,17 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .. import __version__, build
-from . import connect, run
+from . import bench, connect, run, serve
 
 __all__ = ["main"]
 
-COMMANDS = {"connect": connect, "run": run}
+COMMANDS = {"connect": connect, "serve": serve, "bench": bench, "run": run}
 
 EPILOG = """\
 examples:
   ropeway wss://example.org/chat    talk to a server; short for: ropeway connect URI
+  ropeway serve                     an echo server; also: broadcast, or a handler of yours
+  ropeway bench ws://localhost:8765 how much a server can do, how long its answers take
   ropeway run app.py --port 8000    run a program written for websockets on ropeway
   ropeway run -m pytest tests       the same for a module
   ropeway run --help                what exactly that does
@@ -44,8 +46,10 @@ def main(argv: list[str] | None = None) -> int:
             whatever a program that is run raises.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    if _is_uri(arguments):
+        arguments = ["connect", *arguments]
     parser = _parser()
-    options = parser.parse_args(["connect", *arguments] if _is_uri(arguments) else arguments)
+    options = parser.parse_args(arguments, argparse.Namespace(arguments=arguments))
     execute: Callable[[argparse.Namespace], int] | None = options.execute
     if execute is None:
         parser.print_help()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .exits import TERMINATED
@@ -13,25 +13,33 @@ from .exits import TERMINATED
 __all__ = ["run"]
 
 
-def run(main: Coroutine[Any, Any, int], *, interrupted: int) -> int:
+def run(
+    main: Coroutine[Any, Any, int],
+    *,
+    interrupted: int,
+    terminated: int = TERMINATED,
+    uvloop: bool = False,
+) -> int:
     """Run a command. Signals cancel it, so that it can close what it opened.
 
     Args:
         main: the command; it gives the exit code.
         interrupted: the exit code when Ctrl-C ends it.
+        terminated: the exit code when SIGTERM or SIGHUP ends it.
+        uvloop: whether to run it on uvloop.
 
     Returns:
         The exit code.
     """
-    terminated = False
+    was_terminated = False
 
     async def cancellable() -> int:
         task = asyncio.current_task()
         assert task is not None
 
         def terminate() -> None:
-            nonlocal terminated
-            terminated = True
+            nonlocal was_terminated
+            was_terminated = True
             task.cancel()
 
         loop = asyncio.get_running_loop()
@@ -44,10 +52,22 @@ def run(main: Coroutine[Any, Any, int], *, interrupted: int) -> int:
         return await main
 
     try:
-        return asyncio.run(cancellable())
+        with asyncio.Runner(loop_factory=_loop_factory(uvloop)) as runner:
+            return runner.run(cancellable())
     except KeyboardInterrupt:
         return interrupted
     except asyncio.CancelledError:
-        if not terminated:
+        if not was_terminated:
             raise
-        return TERMINATED
+        return terminated
+
+
+def _loop_factory(uvloop: bool) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if not uvloop:
+        return None
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        raise SystemExit("ropeway: uvloop is not installed (pip install uvloop)") from None
+    factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop
+    return factory
