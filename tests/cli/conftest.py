@@ -77,6 +77,9 @@ async def behave(connection: ServerConnection) -> None:
                 await connection.send(f"message {number}")
         case "/evil":
             await connection.send(EVIL)
+        case "/other":
+            async for _ in connection:
+                await connection.send("something else")
         case "/json":
             await connection.send('{"price": 1.50,\n "\\u001b": [null]}')
         case "/binary":

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
 
-from .exits import CLOSED_BADLY, INTERRUPTED
+from .exits import INTERRUPTED
 from .target import SECONDS, SIZE, add_options, argument, target_from
 
 __all__ = ["add_parser", "execute"]
@@ -118,8 +116,8 @@ def execute(options: argparse.Namespace) -> int:
     target = target_from(options)
     if options.duration <= 0:
         options.parser.error("--duration has to be positive")
-    from .load import Load, Plan
-    from .report import Progress, as_json, as_text
+    from .load import Plan
+    from .measuring import measure
     from .running import run
 
     plan = Plan(
@@ -133,23 +131,5 @@ def execute(options: argparse.Namespace) -> int:
         one_way=options.one_way,
     )
 
-    async def main() -> int:
-        load = Load(plan, target)
-        interrupted = False
-        with Progress(load, quiet=options.quiet, plain=options.plain) as progress:
-            try:
-                await load.run(progress.update)
-            except asyncio.CancelledError:
-                interrupted = True
-        if load.opened == 0 and load.first_error is not None:
-            reason, code = load.first_error
-            print(f"ropeway: {reason}", file=sys.stderr)
-            return code
-        if load.opened:
-            show = as_json if options.json else as_text
-            show(load, target, plain=options.plain)
-        if interrupted:
-            return INTERRUPTED
-        return CLOSED_BADLY if load.errors or load.unanswered or load.different else 0
-
-    return run(main(), interrupted=INTERRUPTED, uvloop=options.uvloop)
+    main = measure(plan, target, options)
+    return run(main, interrupted=INTERRUPTED, uvloop=options.uvloop)
