@@ -11,8 +11,8 @@ import base64
 import binascii
 import functools
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from ._moved import Moved, resolver
 from .exceptions import InvalidHeaderFormat, InvalidHeaderValue
@@ -26,12 +26,14 @@ from .typing import (
 )
 
 __all__ = [
+    "Challenge",
     "build_authorization_basic",
     "build_extension",
     "build_host",
     "build_subprotocol",
     "build_www_authenticate_basic",
     "parse_authorization_basic",
+    "parse_challenges",
     "parse_connection",
     "parse_extension",
     "parse_subprotocol",
@@ -48,6 +50,7 @@ _protocol = re.compile(rf"{_TOKEN}(?:/{_TOKEN})?")
 _quoted_string = re.compile(r'"(?:[\t\x20-\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e\x80-\xff])*"')
 _escaped = re.compile(r"\\(.)", re.DOTALL)
 _token68 = re.compile(r"[-A-Za-z0-9._~+/]+=*")
+_value = re.compile(r"[\t ]*=[\t ]*(?=[^\s,=])")
 _quotable = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _to_escape = re.compile(r'(["\\])')
 
@@ -290,6 +293,73 @@ def parse_authorization_basic(header: str) -> tuple[str, str]:
     if not colon:
         raise InvalidHeaderValue(name, "expected username:password credentials")
     return username, password
+
+
+class Challenge(NamedTuple):
+    """One way in which a server or a proxy wants to be told who asks (RFC 9110, 11.3).
+
+    Args:
+        scheme: in small letters.
+        parameters: by their names in small letters; of a repeated one, the first.
+        token68: what some schemes have instead of parameters.
+    """
+
+    scheme: str
+    parameters: Mapping[str, str]
+    token68: str | None = None
+
+
+def parse_challenges(header: str, name: str = "WWW-Authenticate") -> list[Challenge]:
+    """Parse a WWW-Authenticate or Proxy-Authenticate header (RFC 9110, 11.6.1).
+
+    Args:
+        header: the value.
+        name: of the header, for the exception.
+
+    Raises:
+        InvalidHeaderFormat: when it doesn't follow the grammar.
+    """
+    challenges: list[Challenge] = []
+    parameters: dict[str, str] = {}
+    pos = _skip(_commas, header, _skip(_whitespace, header, 0))
+    while pos < len(header):
+        # A comma ends a parameter or a challenge; which, only what comes next can tell.
+        token, pos = _parse_token(header, pos, name)
+        equals = _value.match(header, pos)
+        if equals is not None and challenges:
+            value, pos = _parse_value(header, equals.end(), name)
+            parameters.setdefault(token.lower(), value)
+        else:
+            parameters = {}
+            token68, pos = _parse_token68(header, pos)
+            challenges.append(Challenge(token.lower(), parameters, token68))
+            if token68 is None and header.startswith(" ", pos):
+                pos = _skip(_commas, header, _skip(_whitespace, header, pos))
+                continue
+        pos = _skip(_whitespace, header, pos)
+        if pos < len(header) and header[pos] != ",":
+            raise InvalidHeaderFormat(name, "expected comma", header, pos)
+        pos = _skip(_commas, header, pos)
+    return challenges
+
+
+def _parse_value(header: str, pos: int, name: str) -> tuple[str, int]:
+    """Parse the value of a parameter, which may be quoted."""
+    if not header.startswith('"', pos):
+        return _parse_token(header, pos, name)
+    quoted, pos = _take(_quoted_string, "quoted string", header, pos, name)
+    return _escaped.sub(r"\1", quoted[1:-1]), pos
+
+
+def _parse_token68(header: str, pos: int) -> tuple[str | None, int]:
+    """Parse a token68 behind a scheme, if that is what stands there."""
+    found = _token68.match(header, _skip(_whitespace, header, pos))
+    if found is None or found.start() == pos:
+        return None, pos
+    end = _skip(_whitespace, header, found.end())
+    if end < len(header) and header[end] != ",":
+        return None, pos
+    return found.group(), end
 
 
 def build_authorization_basic(username: str, password: str) -> str:

@@ -100,10 +100,16 @@ def get_proxy(uri: WebSocketURI) -> str | None:
     return None
 
 
+def tunnel_authority(ws_uri: WebSocketURI) -> str:
+    """Name the other end of a tunnel, as its request does: ``host:port``."""
+    return build_host(ws_uri.host, ws_uri.port, ws_uri.secure, always_include_port=True)
+
+
 def prepare_connect_request(
     proxy: Proxy,
     ws_uri: WebSocketURI,
     user_agent_header: str | None = USER_AGENT,
+    authorization: str | None = None,
 ) -> bytes:
     """Write the request that asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6).
 
@@ -111,15 +117,17 @@ def prepare_connect_request(
         proxy: the proxy; its user information becomes ``Proxy-Authorization``.
         ws_uri: where the tunnel is to lead.
         user_agent_header: value of ``User-Agent``, None for none.
+        authorization: value of ``Proxy-Authorization``, instead of what the user information says.
 
     Returns:
         The request, head only.
     """
-    authority = build_host(ws_uri.host, ws_uri.port, ws_uri.secure, always_include_port=True)
     headers = Headers()
     headers["Host"] = build_host(ws_uri.host, ws_uri.port, ws_uri.secure)
     if user_agent_header is not None:
         headers["User-Agent"] = user_agent_header
-    if proxy.user_info is not None:
-        headers["Proxy-Authorization"] = build_authorization_basic(*proxy.user_info)
-    return f"CONNECT {authority} HTTP/1.1\r\n".encode() + headers.serialize()
+    if authorization is None and proxy.user_info is not None:
+        authorization = build_authorization_basic(*proxy.user_info)
+    if authorization is not None:
+        headers["Proxy-Authorization"] = authorization
+    return f"CONNECT {tunnel_authority(ws_uri)} HTTP/1.1\r\n".encode() + headers.serialize()

@@ -13,7 +13,7 @@ from ropeway.exceptions import (
     StatusLineTooLong,
     TooManyHeaders,
 )
-from ropeway.proxy import Proxy
+from ropeway.proxy import Proxy, prepare_connect_request
 from ropeway.uri import parse_uri
 
 from .script import Played, play
@@ -22,7 +22,8 @@ URI = parse_uri("ws://h/")
 
 
 def asking(*received: bytes) -> Played:
-    return play(tunnel_plan(Proxy("http", "proxy", 3128), URI, None), *received)
+    request = prepare_connect_request(Proxy("http", "proxy", 3128), URI, None)
+    return play(tunnel_plan(request), *received)
 
 
 def test_what_follows_the_response_comes_from_the_target() -> None:

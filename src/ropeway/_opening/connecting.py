@@ -8,10 +8,11 @@ from ipaddress import ip_address
 from ssl import create_default_context
 from typing import Any
 
-from ..exceptions import InvalidProxyMessage, SecurityError
+from ..exceptions import InvalidProxyMessage, InvalidProxyStatus, SecurityError
 from ..proxy import Proxy, get_proxy, parse_proxy
 from ..uri import WebSocketURI
 from . import redirects
+from .identity import Identity, ProxyIdentity
 from .options import ConnectOptions
 from .redirects import redirected
 from .steps import Discard, Handshake, OpenSOCKS, OpenTCP, OpenUnix, Plan, StartTLS, Unread
@@ -26,7 +27,7 @@ Redirect = Callable[[ConnectOptions, Exception], Exception | str]
 def connect_plan(
     options: ConnectOptions, process_redirect: Redirect = redirects.process_redirect
 ) -> Plan[Any]:
-    """Open a connection as ``options`` say, following redirects.
+    """Open a connection as ``options`` say, following redirects and answering challenges.
 
     Args:
         options: what the caller of connect() said.
@@ -43,14 +44,17 @@ def connect_plan(
         SecurityError: when a redirect leaves TLS, or at the end of a chain of redirects.
         ValueError: when options do not suit the URI, the proxy or a redirect.
     """
-    for _ in range(redirects.MAX_REDIRECTS):
+    hops = 0
+    identity = Identity(options)
+    while hops < redirects.MAX_REDIRECTS:
         yield from open_plan(options)
-        headers = options.additional_headers
         try:
-            return (yield Handshake(options.ws_uri, headers, options.user_agent_header))
+            return (yield Handshake(identity.uri, identity.headers, options.user_agent_header))
         except Exception as exc:
             # HTTP would let the next request use the same stream. Nobody needs that enough.
             yield Discard()
+            if identity.answers(exc):
+                continue
             outcome = process_redirect(options, exc)
             if isinstance(outcome, Exception):
                 try:
@@ -60,6 +64,8 @@ def connect_plan(
                 finally:
                     del outcome  # it knows this frame, which must not know it
         options = redirected(options, outcome)
+        identity = Identity(options)
+        hops += 1
     raise SecurityError(f"more than {redirects.MAX_REDIRECTS} redirects")
 
 
@@ -121,9 +127,16 @@ def _open_http_proxy(
             raise ValueError("proxy_ssl=None is incompatible with an https:// proxy")
     elif arguments.get("ssl") is not None:
         raise ValueError("proxy_ssl argument is incompatible with an http:// proxy")
-    arguments = {**arguments, "host": proxy.host, "port": proxy.port}
-    yield OpenTCP(_with_happy_eyeballs(arguments))
-    return (yield from tunnel_plan(proxy, target, options.user_agent_header))
+    arguments = _with_happy_eyeballs({**arguments, "host": proxy.host, "port": proxy.port})
+    identity = ProxyIdentity(proxy, target, options)
+    while True:
+        yield OpenTCP(arguments)
+        try:
+            return (yield from tunnel_plan(identity.request()))
+        except InvalidProxyStatus as exc:
+            if not identity.answers(exc):
+                raise
+            yield Discard()
 
 
 def _start_tls(arguments: dict[str, Any], early: bytes) -> Plan[None]:

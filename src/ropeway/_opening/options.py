@@ -100,6 +100,7 @@ class ConnectOptions(Options):
     extensions: Sequence[ClientExtensionFactory] | None = None
     additional_headers: HeadersLike | None = None
     user_agent_header: str | None = USER_AGENT
+    preemptive_basic: bool = True
     proxy: str | Literal[True] | None = True
     process_exception: Callable[[Exception], Exception | None] = process_exception
     reconnect_delays: Callable[[], Generator[float, None, None]] = backoff

@@ -9,13 +9,11 @@ from ..exceptions import (
     StatusLineTooLong,
 )
 from ..http11 import HeadScanner, Response, parse_response
-from ..proxy import Proxy, prepare_connect_request
-from ..uri import WebSocketURI
 from .steps import Plan, Receive, Send
 
 
-def tunnel_plan(proxy: Proxy, target: WebSocketURI, user_agent_header: str | None) -> Plan[bytes]:
-    """Turn the stream to ``proxy`` into one to ``target``.
+def tunnel_plan(request: bytes) -> Plan[bytes]:
+    """Turn the stream to a proxy into one to where ``request`` asks for.
 
     Returns:
         Bytes that came from the target together with the response of the proxy.
@@ -24,7 +22,7 @@ def tunnel_plan(proxy: Proxy, target: WebSocketURI, user_agent_header: str | Non
         InvalidProxyStatus: when the proxy refuses; the exception has its response.
         InvalidProxyMessage: when the proxy does not speak HTTP, or hangs up.
     """
-    yield Send(prepare_connect_request(proxy, target, user_agent_header))
+    yield Send(request)
     try:
         response, rest = yield from _response_plan()
     except (EOFError, ValueError, SecurityError) as exc:

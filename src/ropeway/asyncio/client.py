@@ -110,6 +110,9 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
         compression_threshold: bytes of a message below which it is not compressed.
         additional_headers: headers to add to the request, or to set instead of ours.
         user_agent_header: value of ``User-Agent``, None for none.
+        preemptive_basic: whether to send the credentials of ``uri`` with the first request, as
+            Basic; False waits to be asked, and gives them away in the clear over TLS only. The
+            server's challenge for Digest is answered in either case; see docs/authentication.md.
         proxy: address of a proxy, True for the one that the system or the environment names,
             None to connect directly.
         process_exception: for ``async for``: gets the exception of a failed attempt and returns
@@ -150,6 +153,7 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
         compression_threshold: int = 64,
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
+        preemptive_basic: bool = True,
         proxy: str | Literal[True] | None = True,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
         open_timeout: float | None = 10,
@@ -174,6 +178,7 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
             compression_threshold=compression_threshold,
             additional_headers=additional_headers,
             user_agent_header=user_agent_header,
+            preemptive_basic=preemptive_basic,
             proxy=proxy,
             process_exception=process_exception,
             open_timeout=open_timeout,

@@ -259,8 +259,8 @@ class Connect(Connecter):
         read_limit: no effect.
         write_limit: bytes that wait to be sent before ``send`` waits.
         kwargs: what ``loop.create_connection`` takes: ``host``, ``port``, ``sock``, ``ssl`` …; and
-            ``proxy``, as in :class:`ropeway.asyncio.client.connect`, without which no proxy is
-            used.
+            ``proxy`` and ``preemptive_basic``, as in :class:`ropeway.asyncio.client.connect`;
+            without ``proxy``, none is used.
 
     Raises:
         InvalidURI: when ``uri`` is not a WebSocket URI.
@@ -316,6 +316,7 @@ class Connect(Connecter):
             compression=compression,
             additional_headers=extra_headers,
             user_agent_header=user_agent_header,
+            preemptive_basic=kwargs.pop("preemptive_basic", True),
             proxy=kwargs.pop("proxy", None),
             open_timeout=open_timeout,
             ping_interval=ping_interval,

@@ -132,6 +132,9 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         compression_threshold: bytes of a message below which it is not compressed.
         additional_headers: headers to add to the request, or to set instead of ours.
         user_agent_header: value of ``User-Agent``, None for none.
+        preemptive_basic: whether to send the credentials of ``uri`` with the first request, as
+            Basic; False waits to be asked, and gives them away in the clear over TLS only. The
+            server's challenge for Digest is answered in either case; see docs/authentication.md.
         proxy: address of a proxy, True for the one that the system or the environment names,
             None to connect directly.
         proxy_ssl: TLS context for an ``https://`` proxy; a default one when None.
@@ -173,6 +176,7 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         compression_threshold: int = 64,
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
+        preemptive_basic: bool = True,
         proxy: str | Literal[True] | None = True,
         proxy_ssl: SSLContext | None = None,
         proxy_server_hostname: str | None = None,
@@ -189,13 +193,9 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         **kwargs: Any,
     ) -> None:
         additional_headers = modernize(kwargs, additional_headers=additional_headers)
+        proxied = {"proxy_ssl": proxy_ssl, "proxy_server_hostname": proxy_server_hostname}
         stream = _stream_arguments(
-            kwargs,
-            sock=sock,
-            ssl=ssl,
-            server_hostname=server_hostname,
-            proxy_ssl=proxy_ssl,
-            proxy_server_hostname=proxy_server_hostname,
+            kwargs, sock=sock, ssl=ssl, server_hostname=server_hostname, **proxied
         )
         options = ConnectOptions(
             uri=uri,
@@ -206,6 +206,7 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
             compression_threshold=compression_threshold,
             additional_headers=additional_headers,
             user_agent_header=user_agent_header,
+            preemptive_basic=preemptive_basic,
             proxy=proxy,
             process_exception=process_exception,
             open_timeout=open_timeout,
