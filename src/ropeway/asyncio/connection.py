@@ -26,7 +26,7 @@ from ..exceptions import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode
 from ..protocol import Protocol
 from ..typing import BytesLike, Data, DataLike
-from .operations import Messages, Receive, Send
+from .operations import Messages, make_receive, make_send
 from .waiting import Waiting
 
 __all__ = ["Connection"]
@@ -145,11 +145,11 @@ class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
         """
         if timeout is not None:
             return self._recv_within(decode, timeout)
-        return Receive(self, decode, False)
+        return make_receive(self, decode, False)
 
     async def _recv_within(self, decode: bool | None, timeout: float) -> Data:
         async with asyncio.timeout(timeout):
-            return cast(Data, await Receive(self, decode, False))
+            return cast(Data, await make_receive(self, decode, False))
 
     async def recv_json(self, *, timeout: float | None = None) -> Any:
         """Receive the next message and parse it as JSON.
@@ -252,7 +252,7 @@ class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
             UnicodeError: when what is sent as text can't be UTF-8.
 
         """
-        return Send(self, message, text, compress)
+        return make_send(self, message, text, compress)
 
     async def _send_later(self, opcode: int, message: DataLike, compress: bool | None) -> None:
         """Send a message once no fragmented one is being sent."""

@@ -17,5 +17,10 @@ cdef class Waiter:
     cdef object _context
     cdef object _cancel_message
 
-    cpdef wake(self)
+    cpdef bint done(self) noexcept
+    cpdef wake(self, woken)
     cdef _wake_later(self)
+
+
+@cython.locals(waiter=Waiter)
+cpdef Waiter make_waiter(loop)

@@ -1,13 +1,16 @@
 # Types for link.py.
 
+import cython
+
 from .._core.engine cimport Engine
 from .._core.inbox cimport Inbox
 from .dispatch cimport Waiter
+from .transport cimport StreamReceiver, StreamTransport
 
 cdef double TURN
 
 
-cdef class Link:
+cdef class Link(StreamReceiver):
     cdef public Engine protocol
     cdef readonly object loop
     cdef readonly object logger
@@ -20,7 +23,7 @@ cdef class Link:
 
     cdef readonly object _shared
     cdef object _buffer
-    cdef object _view
+    cdef object _woken
     cdef object _deadline
     cdef readonly bint _is_lost
     cdef public object _lost
@@ -36,7 +39,7 @@ cdef class Link:
     cdef bint _delivering
     cdef bint _delivery_scheduled
 
-    cdef bint _gathers
+    cdef StreamTransport _stream_transport
     cdef bint _corked
     cdef bint _joining
     cdef readonly bint _broadcasting
@@ -57,6 +60,8 @@ cdef class Link:
     cdef _end_pings(self)
     cpdef _send_output(self)
     cpdef _flush_joined(self)
+
+    @cython.locals(stream=StreamTransport)
     cpdef _flush(self)
     cdef _end_stream(self)
     cdef _wake_drain_waiters(self)

@@ -22,14 +22,14 @@ from ..http11 import Request, Response
 from ..protocol import Protocol
 from .dispatch import Waiter
 from .per_loop import per_loop
-from .transport import StreamTransport
+from .transport import StreamReceiver, StreamTransport
 from .turns import TURN
 
 Ping = tuple["asyncio.Future[float]", bool]
 """What waits for a pong, and whether the end of the connection is an answer too."""
 
 
-class Link:
+class Link(StreamReceiver):
     """An engine on a transport; with ``asyncio.BufferedProtocol`` among the bases, its protocol.
 
     Invariants: while ``_corked``, what is sent waits for the end of the batch; at most one task
@@ -71,7 +71,7 @@ class Link:
 
         self._shared = per_loop(self.loop)
         self._buffer = self._shared.buffer
-        self._view = self._shared.view
+        self._woken = self._shared.woken
         self._deadline: Deadline | None = None
         self._is_lost = False
         self._lost: asyncio.Future[None] | None = None
@@ -89,8 +89,7 @@ class Link:
         self._delivery_scheduled = False
 
         # Writing
-        # Others write each item of a list by itself, TLS in a record of its own.
-        self._gathers = False
+        self._stream_transport: StreamTransport | None = None
         self._corked = False
         self._joining = False
         # A list of those to be written to has the connection; meanwhile it writes as it likes.
@@ -115,23 +114,22 @@ class Link:
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(*self._write_limits)
-        self._gathers = isinstance(transport, StreamTransport)
+        self._stream_transport = transport if isinstance(transport, StreamTransport) else None
         self._shared.share_with_tls(transport)
         self._set_deadline()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def _room(self) -> bytearray | memoryview:
         """Give the memory to read into: that of a large payload, or the loop's buffer."""
         protocol = self.protocol
         self._in_place = Engine.want(protocol) > 0
-        return Engine.room(protocol) if self._in_place else self._view
+        return Engine.room(protocol) if self._in_place else self._buffer
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
+    def _arrived(self, size: int) -> None:
         if not self._in_place:
-            self._receive(self._buffer, nbytes)
+            self._receive(self._buffer, size)
             return
         self._in_place = False
-        Engine.receive_in_place(self.protocol, nbytes, monotonic())
+        Engine.receive_in_place(self.protocol, size, monotonic())
         Link._deliver(self)
 
     def data_received(self, data: bytes) -> None:
@@ -200,7 +198,7 @@ class Link:
                 if protocol.answered_pings:
                     self._deliver_pongs()
                 if self._receiver is not None and self._is_receivable():
-                    self._receiver.wake()
+                    self._receiver.wake(self._woken)
                 if not Engine.can_resume(protocol):
                     break
                 now = monotonic()
@@ -341,18 +339,21 @@ class Link:
     def _flush(self) -> None:
         """Write all that the engine has to send."""
         output = Engine.take_output(self.protocol)
-        if not output or self._transport.is_closing():
+        stream = self._stream_transport
+        if not output or (self._transport.is_closing() if stream is None else stream._closing):
             return
         ends = not output[-1]
         if ends:
             output.pop()
         try:
-            if len(output) == 1:
-                self._transport.write(output[0])
-            elif output and self._gathers:
-                self._transport.writelines(output)
+            if stream is None:
+                # Most would write each item of a list by itself, TLS in a record of its own.
+                if output:
+                    self._transport.write(output[0] if len(output) == 1 else b"".join(output))
+            elif len(output) == 1:
+                StreamTransport.write(stream, output[0])
             elif output:
-                self._transport.write(b"".join(output))
+                stream.writelines(output)
             if ends:
                 self._end_stream()
         except Exception as exc:

@@ -4,7 +4,7 @@ import cython
 
 from .._core.engine cimport Engine
 from .._core.inbox cimport Inbox
-from .dispatch cimport Waiter
+from .dispatch cimport Waiter, make_waiter
 from .link cimport Link
 from .results cimport set_result
 
@@ -50,3 +50,11 @@ cdef class Send(Operation):
 
 cdef class Messages:
     cdef Link _connection
+
+
+@cython.locals(operation=Receive)
+cpdef Receive make_receive(Link connection, decode, bint iterating)
+
+
+@cython.locals(operation=Send)
+cpdef Send make_send(Link connection, message, text, compress)

@@ -17,7 +17,7 @@ from .._core.engine import Engine
 from .._core.states import OP_BINARY, OP_TEXT, OPEN
 from ..exceptions import ConcurrencyError
 from ..typing import BytesLike
-from .dispatch import Waiter
+from .dispatch import make_waiter
 from .link import Link
 from .results import set_result
 
@@ -174,19 +174,16 @@ class Receive(Operation):
 
     __slots__ = ("_decode", "_iterating")
 
-    def __init__(self, connection: Connection, decode: bool | None, iterating: bool) -> None:
-        # Not Operation.__init__, which would be another call by way of Python.
-        self._connection = connection
-        self._stage = NEW
-        self._inner = self._waited = None
-        self._decode = decode
-        self._iterating = iterating
+    _decode: bool | None
+    _iterating: bool
 
     def _step(self) -> Any:
         connection = self._connection
         inbox = connection._inbox
         if self._stage == WAITING:
-            self._check_waited(connection._receiver)
+            waiter = connection._receiver
+            if waiter is not None and not waiter.done():
+                raise RuntimeError("coroutine is being awaited already")
             connection._receiver = None
             inbox.wanted = False
         elif self._stage != NEW:
@@ -213,7 +210,7 @@ class Receive(Operation):
         connection._receiving = True
         inbox.wanted = True
         self._stage = WAITING
-        connection._receiver = waiter = Waiter(connection.loop)
+        connection._receiver = waiter = make_waiter(connection.loop)
         waiter._asyncio_future_blocking = True
         Link._before_waiting(connection)
         return waiter
@@ -233,15 +230,9 @@ class Send(Operation):
 
     __slots__ = ("_compress", "_message", "_text")
 
-    def __init__(
-        self, connection: Connection, message: Any, text: bool | None, compress: bool | None
-    ) -> None:
-        self._connection = connection
-        self._stage = NEW
-        self._inner = self._waited = None
-        self._message = message
-        self._text = text
-        self._compress = compress
+    _compress: bool | None
+    _message: Any
+    _text: bool | None
 
     def _step(self) -> Any:
         if self._stage != NEW:
@@ -280,7 +271,35 @@ class Messages:
         return self
 
     def __anext__(self) -> Receive:
-        return Receive(self._connection, None, True)
+        return make_receive(self._connection, None, True)
+
+
+# Functions, since calling a compiled class from Python packs and unpacks its arguments.
+
+
+def make_receive(connection: Connection, decode: bool | None, iterating: bool) -> Receive:
+    """Make the operation that is ``recv()``, or a step of iterating."""
+    operation = Receive.__new__(Receive)
+    operation._connection = connection
+    operation._stage = NEW
+    operation._inner = operation._waited = None
+    operation._decode = decode
+    operation._iterating = iterating
+    return operation
+
+
+def make_send(
+    connection: Connection, message: Any, text: bool | None, compress: bool | None
+) -> Send:
+    """Make the operation that is ``send()``."""
+    operation = Send.__new__(Send)
+    operation._connection = connection
+    operation._stage = NEW
+    operation._inner = operation._waited = None
+    operation._message = message
+    operation._text = text
+    operation._compress = compress
+    return operation
 
 
 def _exception(

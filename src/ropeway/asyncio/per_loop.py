@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from .._driving.deadlines import Deadline, Deadlines, Timed
+from .polling import new_poller
 
 # As much as asyncio itself reads at a time; one for all, since a read is handled before the next.
 RECEIVE_BUFFER_SIZE = 256 * 1024
@@ -24,11 +25,12 @@ class PerLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.has_streams = _has_streams(loop)
+        self.poller = new_poller() if self.has_streams else None
         self.buffer = bytearray(RECEIVE_BUFFER_SIZE)
-        # What transports get: asyncio's TLS reads into slices of it, and a bytearray's are copies.
-        self.view = memoryview(self.buffer)
         # Those that are going on; a weak reference, since they refer to connections.
         self.broadcasts: ref[Any] | None = None
+        self.woken: asyncio.Future[None] = loop.create_future()
+        self.woken.set_result(None)
         self._tls_buffer: bytearray | None = None
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None

@@ -2,18 +2,28 @@
 
 import cython
 
+from .._driving.sockets cimport receive, send
+from .polling cimport Polled, Poller
+
+cdef Py_ssize_t NOT_NOW
 cdef double TURN
 
 
-cdef class StreamTransport:
+cdef class StreamReceiver:
+    cdef _room(self)
+    cdef _arrived(self, Py_ssize_t size)
+
+
+cdef class StreamTransport(Polled):
     cdef object __weakref__
     cdef object _loop
-    cdef bint _called_again
+    cdef Poller _poller
     cdef object _sock
     cdef int _fd
     cdef object _peername
     cdef object _sockname
     cdef object _protocol
+    cdef StreamReceiver _direct
     cdef bint _buffered_protocol
     cdef object _backlog
     cdef Py_ssize_t _size
@@ -23,13 +33,17 @@ cdef class StreamTransport:
     cdef bint _reading
     cdef bint _paused
     cdef bint _ending
-    cdef bint _closing
+    cdef readonly bint _closing
 
     cdef _watch(self)
+    @cython.locals(direct=StreamReceiver, size="Py_ssize_t")
     cdef bint _read_once(self) except -1
     cdef _unwatch(self)
     cdef _read_end(self)
     cdef bint _is_writable(self) except -1
+
+    @cython.locals(sent="Py_ssize_t")
+    cpdef write(self, data)
     cdef _keep(self, data)
     cdef _check_high_water(self)
     cdef _tell(self, method)

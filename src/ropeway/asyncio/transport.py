@@ -14,7 +14,10 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
+from .._driving.sockets import NOT_NOW, receive, send
 from ..typing import BytesLike
+from .per_loop import per_loop
+from .polling import Polled
 from .turns import TURN
 
 # Smaller buffers are joined: a place in sendmsg() costs about as much as copying this many bytes.
@@ -29,7 +32,30 @@ READ_SIZE = 256 * 1024
 DEFAULT_HIGH_WATER = 64 * 1024
 
 
-class StreamTransport:
+class StreamReceiver:
+    """A protocol of this package: it takes what is read without a detour through Python.
+
+    With ``asyncio.BufferedProtocol`` among the bases, other transports can have it too.
+    """
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> bytearray | memoryview:
+        """Give the memory to read into."""
+        return memoryview(self._room())
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        self._arrived(nbytes)
+
+    def _room(self) -> bytearray | memoryview:
+        raise NotImplementedError
+
+    def _arrived(self, size: int) -> None:
+        raise NotImplementedError
+
+
+class StreamTransport(Polled):
     """A connected socket that a protocol reads from and writes to.
 
     Invariants: the loop watches for reading exactly while ``is_reading()``, and for writing exactly
@@ -41,7 +67,6 @@ class StreamTransport:
         "__weakref__",
         "_backlog",
         "_buffered_protocol",
-        "_called_again",
         "_closing",
         "_ending",
         "_fd",
@@ -50,9 +75,11 @@ class StreamTransport:
         "_low",
         "_paused",
         "_peername",
+        "_poller",
         "_protocol",
         "_protocol_paused",
         "_reading",
+        "_direct",
         "_size",
         "_sock",
         "_sockname",
@@ -70,14 +97,14 @@ class StreamTransport:
 
         """
         self._loop = loop
-        # libuv, which is all other loops, calls once for an error and stops polling.
-        self._called_again = isinstance(loop, asyncio.BaseEventLoop)
+        self._poller = per_loop(loop).poller
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()
         # Asked for now: a connection that was reset can't tell any more who its peer was.
         self._peername = _address(sock.getpeername) if peername is None else peername
         self._sockname: Any = None
         self._protocol: Any = None
+        self._direct: StreamReceiver | None = None
         self._buffered_protocol = False
         self._backlog: deque[memoryview] | None = None
         self._size = 0
@@ -112,7 +139,7 @@ class StreamTransport:
         self._unwatch()
         self._sock = None
         self._closing = True
-        self._protocol = None
+        self._protocol = self._direct = None
         return sock
 
     def __repr__(self) -> str:
@@ -147,6 +174,14 @@ class StreamTransport:
         """Hand over to another protocol."""
         self._protocol = protocol
         self._buffered_protocol = isinstance(protocol, asyncio.BufferedProtocol)
+        # A subclass that has these methods of its own wants them to be called.
+        self._direct = (
+            protocol
+            if isinstance(protocol, StreamReceiver)
+            and type(protocol).get_buffer is StreamReceiver.get_buffer
+            and type(protocol).buffer_updated is StreamReceiver.buffer_updated
+            else None
+        )
 
     def is_closing(self) -> bool:
         """Tell whether the transport is closed, or will be once all is written."""
@@ -173,21 +208,31 @@ class StreamTransport:
     def _watch(self) -> None:
         if not self._closing and not self._paused and not self._reading:
             self._reading = True
-            self._loop.add_reader(self._fd, self._read_ready)
+            if self._poller is not None:
+                self._poller.watch(self._loop, self._fd, self)
+            else:
+                self._loop.add_reader(self._fd, self._read_alone)
 
     def _unwatch(self) -> None:
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._fd)
+            if self._poller is not None:
+                self._poller.unwatch(self._fd)
+            else:
+                self._loop.remove_reader(self._fd)
 
     def _read_ready(self) -> None:
-        if not self._read_once() or self._called_again:
+        self._read_once()
+
+    def _read_alone(self) -> None:
+        """Read where the loop polls: libuv's calls once for an error, and stops polling."""
+        if not self._read_once() or isinstance(self._loop, asyncio.BaseEventLoop):
             return
         # The error that may stand behind the data would never show, so all there is is read now.
         turn_ends = monotonic() + TURN
         while self._read_once():
             if monotonic() > turn_ends:
-                self._loop.call_soon(self._read_ready)
+                self._loop.call_soon(self._read_alone)
                 return
 
     def _read_once(self) -> bool:
@@ -195,11 +240,13 @@ class StreamTransport:
         sock = self._sock
         if sock is None or not self._reading:
             return False
-        protocol = self._protocol
+        protocol, direct = self._protocol, self._direct
         data = b""
         try:
-            if self._buffered_protocol:
-                size = sock.recv_into(protocol.get_buffer(-1))
+            if direct is not None:
+                size = receive(sock, self._fd, direct._room())
+            elif self._buffered_protocol:
+                size = receive(sock, self._fd, protocol.get_buffer(-1))
             else:
                 data = sock.recv(READ_SIZE)
                 size = len(data)
@@ -208,9 +255,13 @@ class StreamTransport:
         except OSError as exc:
             self._drop_all(exc)
             return False
+        if size == NOT_NOW:
+            return False
         try:
             if not size:
                 self._read_end()
+            elif direct is not None:
+                direct._arrived(size)
             elif self._buffered_protocol:
                 protocol.buffer_updated(size)
             else:
@@ -263,14 +314,12 @@ class StreamTransport:
             self._keep(data)
             return
         try:
-            sent = self._sock.send(data)  # type: ignore[union-attr]
-        except (BlockingIOError, InterruptedError):
-            sent = 0
+            sent = send(self._sock, self._fd, data)  # type: ignore[arg-type]
         except OSError as exc:
             self._drop_all(exc)
             return
         if sent < len(data):
-            self._keep(memoryview(data)[sent:] if sent else data)
+            self._keep(memoryview(data)[sent:] if sent > 0 else data)
 
     def writelines(self, list_of_data: Iterable[BytesLike]) -> None:
         """Write several buffers in order; large ones aren't copied."""
@@ -338,13 +387,15 @@ class StreamTransport:
             return
         try:
             if len(backlog) == 1:
-                sent = sock.send(backlog[0])
+                sent = send(sock, self._fd, backlog[0])
             else:
                 sent = sock.sendmsg([backlog[i] for i in range(min(len(backlog), MOST_PLACES))])
         except (BlockingIOError, InterruptedError):
             return
         except OSError as exc:
             self._drop_all(exc)
+            return
+        if sent == NOT_NOW:
             return
         _drop(backlog, sent)
         self._size -= sent
@@ -430,7 +481,7 @@ class StreamTransport:
         # Still to be told when the connection is over, for logs.
         self.get_extra_info("sockname")
         self._sock = None
-        self._protocol = None
+        self._protocol = self._direct = None
         try:
             protocol.connection_lost(exc)
         finally:

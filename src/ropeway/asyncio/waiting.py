@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..exceptions import ConnectionClosedOK
 from ..typing import Data
-from .dispatch import Waiter
+from .dispatch import make_waiter
 from .link import Link
 
 
@@ -25,7 +25,7 @@ class Waiting(Link):
             if inbox.closed:
                 await self._wait_lost()
                 raise self.close_exc
-            receiver = self._receiver = Waiter(self.loop)
+            receiver = self._receiver = make_waiter(self.loop)
             inbox.wanted = whole
             try:
                 self._before_waiting()

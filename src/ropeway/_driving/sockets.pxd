@@ -1,0 +1,4 @@
+# Types for sockets.pyx.
+
+cpdef Py_ssize_t receive(sock, int fd, buffer) except -2
+cpdef Py_ssize_t send(sock, int fd, data) except -2

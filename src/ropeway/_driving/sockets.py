@@ -1,0 +1,60 @@
+"""Reading and writing a non-blocking socket, without waiting and without detours.
+
+Compiled, these are the system calls and nothing around them: the methods of a socket object look at
+its timeout, give up the interpreter's lock and make an exception where there is nothing to read,
+which costs as much as parsing a frame. A call that never waits need not give up the lock.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from ..typing import BytesLike
+
+__all__ = ["NOT_NOW", "receive", "send"]
+
+NOT_NOW: Final = -1
+"""In place of a number of bytes: the call would have had to wait."""
+
+
+def receive(sock: socket.socket, fd: int, buffer: bytearray | memoryview) -> int:
+    """Read what is there, up to the size of ``buffer``.
+
+    Args:
+        sock: a non-blocking socket.
+        fd: its descriptor.
+        buffer: where the bytes go.
+
+    Returns:
+        Number of bytes; 0 at the end of the stream; NOT_NOW when there are none yet.
+
+    Raises:
+        OSError: when the connection is broken.
+
+    """
+    try:
+        return sock.recv_into(buffer)
+    except (BlockingIOError, InterruptedError):
+        return NOT_NOW
+
+
+def send(sock: socket.socket, fd: int, data: BytesLike) -> int:
+    """Write as much of ``data`` as the kernel takes at once.
+
+    Args:
+        sock: a non-blocking socket.
+        fd: its descriptor.
+        data: what is to be written.
+
+    Returns:
+        Number of bytes; NOT_NOW when the kernel takes none.
+
+    Raises:
+        OSError: when the connection is broken.
+
+    """
+    try:
+        return sock.send(data)
+    except (BlockingIOError, InterruptedError):
+        return NOT_NOW

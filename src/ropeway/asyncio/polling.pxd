@@ -1,0 +1,20 @@
+# Types for polling.py.
+
+import cython
+
+
+cdef class Polled:
+    cdef _read_ready(self)
+
+
+@cython.final
+cdef class Poller:
+    cdef object _epoll
+    cdef dict _watching
+    cdef bint _begun
+
+    cpdef watch(self, loop, int fd, Polled polled)
+    cpdef unwatch(self, int fd)
+
+    @cython.locals(polled=Polled)
+    cpdef _poll(self)
