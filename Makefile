@@ -16,6 +16,8 @@
 PYTHON ?= python3
 # Passed on to pytest, e.g. make test PYTEST_ARGS="-x -k close"
 PYTEST_ARGS ?=
+# How many tests run at a time; 0 runs them in pytest's own process, for debuggers.
+WORKERS ?= auto
 
 VENV := .venv
 BENCH := .cache/bench
@@ -32,8 +34,8 @@ demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
 
 test: $(VENV)/built $(VENV)/test
-	ROPEWAY_PURE=0 $(BIN)/python -m pytest $(PYTEST_ARGS)
-	ROPEWAY_PURE=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	ROPEWAY_PURE=0 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	ROPEWAY_PURE=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 leaks: $(VENV)/built $(VENV)/test
 	ROPEWAY_PURE=0 $(BIN)/python -m pytest -s --full-leaks tests/leaks $(PYTEST_ARGS)

@@ -34,6 +34,8 @@ class Plan:
     rounds: int
     timing: Timing
     full: bool
+    named: bool
+    """Whether the contenders were asked for by name."""
 
     @classmethod
     def choose(
@@ -83,6 +85,7 @@ class Plan:
             rounds=rounds or (FULL_ROUNDS if full else QUICK_ROUNDS),
             timing=timing,
             full=full,
+            named=contenders is not None,
         )
 
     def rounds_of(self, scenario: Scenario) -> int:
@@ -90,13 +93,17 @@ class Plan:
             return self.rounds
         return min(self.rounds, scenario.quick_rounds)
 
+    def has(self, scenario: Scenario, contender: Contender) -> bool:
+        left_out = not self.named and not self.full and contender.name in scenario.quick_without
+        return scenario.has(contender) and not left_out
+
     def turns(self) -> Iterator[tuple[Scenario, Contender, str, int]]:
         """Yield what runs, in order: all contenders of a scenario in turn, round by round."""
         for scenario in self.scenarios:
             for number in range(1, self.rounds_of(scenario) + 1):
                 for loop in (*self.loops, *THREADS, *NO_LOOP):
                     for contender in self.contenders:
-                        if loop in contender.loops and scenario.has(contender):
+                        if loop in contender.loops and self.has(scenario, contender):
                             yield scenario, contender, loop, number
 
 

@@ -35,6 +35,8 @@ class Scenario:
     """Whether quick runs have it."""
     quick_rounds: int | None = None
     """How many rounds quick runs have of it at most, where one takes long."""
+    quick_without: frozenset[str] = frozenset()
+    """Contenders that quick runs leave out of it, since no goal is about them and they take long."""
 
     @property
     def number(self) -> int:

@@ -51,6 +51,7 @@ def scenario(name: str, title: str, *, compression: bool) -> Scenario:
         functools.partial(takes_part, compression),
         functools.partial(broadcast, compression),
         quick_rounds=1,
+        quick_without=frozenset({"aiohttp"}),
     )
 
 

@@ -20,6 +20,7 @@ WARM_UP = 300
 IDLE = 8.0
 WAVES = 4
 WAVE = 3_000
+SLOW_PEERS = frozenset({"aiohttp", "picows.websockets"})
 MIB = 2**20
 
 
@@ -126,6 +127,7 @@ SCENARIOS = [
         with_deflate,
         functools.partial(idle, True),
         quick_rounds=1,
+        quick_without=SLOW_PEERS,
     ),
     Scenario(
         "10-tls",
@@ -135,6 +137,7 @@ SCENARIOS = [
         ),
         idle_tls,
         quick_rounds=1,
+        quick_without=SLOW_PEERS,
     ),
     Scenario(
         "11",
@@ -142,5 +145,6 @@ SCENARIOS = [
         with_deflate,
         churn,
         quick_rounds=1,
+        quick_without=SLOW_PEERS,
     ),
 ]

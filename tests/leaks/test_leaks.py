@@ -67,9 +67,9 @@ def measure(kind: str, count: int, loop: str, *options: str) -> dict[str, Any]:
 def growth(samples: list[dict[str, int]], field: str) -> float:
     """Tell by how much a figure grows with each message or connection, after the warm-up.
 
-    A leak goes on: from each quarter to the next, it moves both the floor and the median. What comes
-    and goes, such as a zlib-ng context of 300 KiB, moves one of the two, and what is allocated once,
-    however late, one of the quarters. The least of all these slopes is what stays.
+    A leak goes on: from each quarter to the next, it moves both the floor and the median. What
+    comes and goes, such as a zlib-ng context of 300 KiB, moves one of the two, and what is
+    allocated once, however late, one of the quarters. The least of all these slopes is what stays.
     """
     size = len(samples)
     quarters = [samples[size * part // 4 : size * (part + 1) // 4] for part in range(1, 4)]

@@ -1,0 +1,114 @@
+"""Reading and writing without waiting: the same in both builds."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import struct
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+import ropeway
+from ropeway.asyncio.polling import MOST_EVENTS
+
+from ..support.pure import load_pure
+
+
+@pytest.fixture(params=["here", "pure"])
+def sockets(request: pytest.FixtureRequest) -> ModuleType:
+    """The module in the build that runs, and in the pure one."""
+    package = ropeway if request.param == "here" else load_pure()
+    return importlib.import_module(f"{package.__name__}._driving.sockets")
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a TCP connection; the first doesn't block."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    ours.setblocking(False)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+@pytest.mark.parametrize("kind", [bytearray, lambda size: memoryview(bytearray(size))])
+def test_receives_what_is_there(
+    sockets: ModuleType, pair: tuple[socket.socket, socket.socket], kind: type
+) -> None:
+    ours, theirs = pair
+    buffer = kind(4)
+    assert sockets.receive(ours, ours.fileno(), buffer) == sockets.NOT_NOW
+    theirs.sendall(b"chair")
+    # Loopback delivers within the call that sends.
+    assert sockets.receive(ours, ours.fileno(), buffer) == 4
+    assert bytes(buffer) == b"chai"
+    assert sockets.receive(ours, ours.fileno(), buffer) == 1
+    assert bytes(buffer) == b"rhai"
+    theirs.close()
+    assert sockets.receive(ours, ours.fileno(), buffer) == 0
+
+
+def test_refuses_to_receive_into_what_cannot_be_written(
+    sockets: ModuleType, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    with pytest.raises((TypeError, BufferError)):
+        sockets.receive(pair[0], pair[0].fileno(), b"fixed")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_sends_as_much_as_there_is_room_for(
+    sockets: ModuleType, pair: tuple[socket.socket, socket.socket], kind: type
+) -> None:
+    ours, theirs = pair
+    data = kind(bytes(range(256)) * 4096)
+    sent = 0
+    while (size := sockets.send(ours, ours.fileno(), data)) != sockets.NOT_NOW:
+        assert 0 < size <= len(data)
+        sent += size
+        assert sent < 1 << 30
+    got = 0
+    while got < sent:
+        part = theirs.recv(1 << 20)
+        assert part
+        got += len(part)
+    assert got == sent
+    assert sockets.send(ours, ours.fileno(), kind(b"on")) == 2
+
+
+def test_tells_of_a_connection_that_is_broken(
+    sockets: ModuleType, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    reset(theirs)
+    with pytest.raises(ConnectionResetError):
+        sockets.receive(ours, ours.fileno(), bytearray(10))
+    with pytest.raises(BrokenPipeError):
+        sockets.send(ours, ours.fileno(), b"gone")
+
+
+async def test_all_of_many_connections_are_served() -> None:
+    """More than the poller asks for at a time are ready at once."""
+
+    async def echo(ws: ropeway.ServerConnection) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    many = 2 * MOST_EVENTS + 5
+    async with ropeway.serve(echo, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        clients = [await ropeway.connect(f"ws://127.0.0.1:{port}") for _ in range(many)]
+        try:
+            for number, ws in enumerate(clients):
+                await ws.send(str(number))
+            assert [await ws.recv() for ws in clients] == [str(n) for n in range(many)]
+        finally:
+            for ws in clients:
+                await ws.close()
