@@ -36,7 +36,7 @@ class Scenario:
     quick_rounds: int | None = None
     """How many rounds quick runs have of it at most, where one takes long."""
     quick_without: frozenset[str] = frozenset()
-    """Contenders that quick runs leave out of it, since no goal is about them and they take long."""
+    """Contenders that quick runs leave out: no goal is about them, and they take long."""
 
     @property
     def number(self) -> int:
