@@ -6,6 +6,7 @@ from .._core.engine cimport Engine
 from .._core.shared cimport SharedMessage
 from .._core.writer cimport Writer
 from .link cimport Link
+from .transport cimport StreamTransport
 
 cdef double SLICE
 
@@ -14,7 +15,7 @@ cdef double SLICE
 cdef _send(connections, SharedMessage message, failures)
 
 
-@cython.locals(data="bytes")
+@cython.locals(data="bytes", stream=StreamTransport)
 cdef _write(Link connection)
 
 

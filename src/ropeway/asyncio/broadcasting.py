@@ -16,6 +16,7 @@ from ..typing import DataLike
 from .connection import Connection
 from .link import Link
 from .per_loop import PerLoop
+from .transport import StreamTransport
 
 __all__ = ["broadcast"]
 
@@ -92,14 +93,13 @@ def _write(connection: Connection) -> None:
     """Write what is to be sent on a connection, which is most often one shared message."""
     connection._broadcasting = False
     try:
-        transport = connection._transport
-        data = None
-        if connection._gathers and not transport.is_closing():
+        stream = connection._stream_transport
+        if stream is not None and not stream._closing:
             data = Writer.take_shared(connection.protocol.writer)
-        if data is None:
-            Link._flush(connection)
-        else:
-            transport.write(data)
+            if data is not None:
+                StreamTransport.write(stream, data)
+                return
+        Link._flush(connection)
     except Exception as exc:
         # It can't get the message, and must not go on as if it had.
         connection._note(exc)
