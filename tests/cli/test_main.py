@@ -25,8 +25,19 @@ def test_help_teaches_by_examples() -> None:
     done = ropeway_command("--help")
     assert done.returncode == 0
     assert "run a program written for websockets on ropeway" in done.stdout
-    assert "ropeway run app.py" in done.stdout
+    for command in ("ropeway wss://", "ropeway serve", "ropeway bench", "ropeway run app.py"):
+        assert command in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["connect", "serve", "bench"])
+def test_help_of_a_command_teaches_by_examples(command: str) -> None:
+    done = ropeway_command(command, "--help")
+    assert done.returncode == 0
+    assert "examples:" in done.stdout
+    assert f"  ropeway {command} " in done.stdout
+    assert "exit code" in done.stdout.lower()
+    assert max(map(len, done.stdout.splitlines())) <= 100
 
 
 def test_help_of_run_says_what_it_does_not_do() -> None:
@@ -57,13 +68,16 @@ def test_mistakes_are_explained(arguments: list[str], complaint: str) -> None:
     assert done.stderr.startswith("usage: ropeway")
 
 
-def test_help_loads_no_event_library() -> None:
+@pytest.mark.parametrize("arguments", [[], ["connect"], ["serve"], ["bench"], ["run"]])
+def test_help_loads_no_event_library(arguments: list[str]) -> None:
     code = """
 import contextlib, io, sys
 from ropeway.cli import main
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-    main(["--help"])
+    main(sys.argv[1:] + ["--help"])
 print("asyncio" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"
