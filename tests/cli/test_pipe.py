@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -264,6 +265,22 @@ def test_the_output_cannot_be_written(ropeway_command: Ropeway, uri: str, tmp_pa
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=40, check=False)
     assert done.returncode == 1
     assert b"can't write: " in done.stderr
+
+
+def test_streams_that_are_closed(environment: dict[str, str], uri: str) -> None:
+    for redirection, code in (("<&-", 0), (">&-", 0), ("<&- >&- 2>&-", 0)):
+        command = f"{shlex.quote(sys.executable)} -m ropeway {uri}/feed?1 -c 1 {redirection}"
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=40,
+            check=False,
+        )
+        assert done.returncode == code, done
+        assert done.stderr == b""
+        assert done.stdout == (b"" if ">&-" in redirection else b"message 0\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

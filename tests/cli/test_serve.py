@@ -17,6 +17,8 @@ import pytest
 import trustme
 
 from ropeway.asyncio.client import connect, unix_connect
+from ropeway.asyncio.server import serve
+from ropeway.cli import handlers
 from ropeway.exceptions import InvalidStatus
 
 from .conftest import Ropeway
@@ -217,6 +219,38 @@ def test_a_mistake_in_the_module_is_shown_as_it_is(
     (tmp_path / "app.py").write_text("import no_such_module\n")
     done = ropeway_command("serve", "app:handler", check=1)
     assert b"No module named 'no_such_module'" in done.stderr
+
+
+def test_a_traceback_does_not_act_on_the_terminal(
+    serving: Serving, ropeway_command: Ropeway, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "async def handler(websocket):\n    raise ValueError(await websocket.recv())\n"
+    )
+    with serving("app:handler", "-q") as server:
+        done = ropeway_command(server.uri, stdin=b"\x1b[2J\n", check=1)
+        assert b"1011 (internal error)" in done.stderr
+        server.process.terminate()
+        assert server.process.stderr is not None
+        errors = server.process.stderr.read()
+    assert errors.endswith("ValueError: \\x1b[2J\n")
+    assert "\x1b" not in errors
+
+
+async def test_broadcasting_goes_on_without_who_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handlers, "MOST_PENDING", 2**16)
+    async with serve(handlers.find("broadcast"), "127.0.0.1", 0, compression=None) as server:
+        uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with connect(uri) as reading, connect(uri, max_queue=1, close_timeout=1) as slow:
+            await slow.send("here")
+            while await reading.recv() != "here":
+                pass
+            while len(server.connections) == 2:
+                await reading.send(bytes(2**16))
+                await reading.recv()
+            assert [one.remote_address for one in server.connections] == [reading.local_address]
 
 
 # Reloading

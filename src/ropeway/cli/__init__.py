@@ -8,6 +8,7 @@ package it imports when it runs: ``ropeway --help`` loads no event library.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import re
 import sys
@@ -22,13 +23,13 @@ COMMANDS = {"connect": connect, "serve": serve, "bench": bench, "run": run}
 
 EPILOG = """\
 examples:
-  ropeway wss://example.org/chat    talk to a server; short for: ropeway connect URI
-  ropeway serve                     an echo server; also: broadcast, or a handler of yours
-  ropeway bench ws://localhost:8765 how much a server can do, how long its answers take
-  ropeway run app.py --port 8000    run a program written for websockets on ropeway
-  ropeway run -m pytest tests       the same for a module
-  ropeway run --help                what exactly that does
-  python -m ropeway.demo            a room with a page, and you in it
+  ropeway wss://example.org/chat      talk to a server; short for: ropeway connect URI
+  ropeway serve                       an echo server; also: broadcast, or a handler of yours
+  ropeway bench ws://localhost:8765   how much a server can do, how long its answers take
+  ropeway run app.py --port 8000      run a program written for websockets on ropeway
+  ropeway run -m pytest tests         the same for a module
+  ropeway run --help                  what exactly that does
+  python -m ropeway.demo              a room with a page, and you in it
 """
 
 
@@ -54,7 +55,20 @@ def main(argv: list[str] | None = None) -> int:
     if execute is None:
         parser.print_help()
         return 2
+    if execute is not run.execute:  # a program sees what python would have shown it
+        _open_standard_streams()
     return execute(options)
+
+
+def _open_standard_streams() -> None:
+    """Open what was closed by whoever started this: a socket must not get one of these numbers."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _is_uri(arguments: Sequence[str]) -> bool:

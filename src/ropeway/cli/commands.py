@@ -69,6 +69,8 @@ async def perform(line: str, terminal: Terminal, session: Session) -> None:
 
 
 async def _send(terminal: Terminal, session: Session, message: Message) -> None:
+    if session.connection is None:
+        await terminal.event("waiting for a connection to send this")
     await session.send(message)
     await terminal.sent(message)
 

@@ -208,8 +208,9 @@ class Load:
     @property
     def rate(self) -> float:
         """Messages a second: answered ones, or sent ones where no answers are expected."""
-        count = self.sent if self.plan.one_way else self._received_in_time
-        return count / self.elapsed if self.elapsed else 0.0
+        elapsed = self.elapsed or (clock() - self._began) / 1e9
+        received = self._received_in_time if self.elapsed else self.received
+        return (self.sent if self.plan.one_way else received) / elapsed if elapsed else 0.0
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:

@@ -38,12 +38,10 @@ class Progress:
 
     def __init__(self, load: Load, *, quiet: bool, plain: bool) -> None:
         self._load = load
-        self._shown = sys.stderr.isatty() and not quiet
+        self._shown = not quiet and sys.stderr.isatty()
         self._rich: Any = None
         self._task: Any = None
         self._last = 0.0
-        self._before = 0, 0.0
-        self._rate = 0.0
         if self._shown and not plain and has_rich():
             self._rich = _rich_progress()
 
@@ -65,22 +63,17 @@ class Progress:
         if not self._shown or now - self._last < REFRESH:
             return
         self._last = now
-        state = self._state(phase, now)
+        state = self._state(phase)
         if self._rich is not None:
             self._rich.update(self._task, description=phase, completed=share, state=state)
         else:
             self._write(f"\r\x1b[K{phase} {share:4.0%}  {state}")
 
-    def _state(self, phase: str, now: float) -> str:
+    def _state(self, phase: str) -> str:
         load = self._load
         if phase == "connecting":
             return f"{load.opened:,} connections"
-        count, before = self._before
-        done = load.sent if load.plan.one_way else load.received
-        if now - before >= 1 or done < count:
-            self._rate = max(0, done - count) / (now - before) if before else 0.0
-            self._before = done, now
-        state = f"{self._rate:,.0f} messages/s"
+        state = f"{load.rate:,.0f} messages/s"
         if load.latencies.count:
             state += f"  p50 {duration(load.latencies.percentile(50))}"
             state += f"  p99 {duration(load.latencies.percentile(99))}"
@@ -235,8 +228,8 @@ def _show_plain(load: Load, target: Target) -> None:
     lines += [f"  {name:<11} {value}" for name, value in _rates(load)]
     durations = list(_durations(load))
     if durations:
-        lines += ["", " " * 13 + "".join(f"{column:>10}" for column in COLUMNS)]
-        lines += [f"  {name:<11}" + "".join(f"{one:>10}" for one in row) for name, row in durations]
+        lines += ["", " " * 13 + "".join(f"{column:>9}" for column in COLUMNS)]
+        lines += [f"  {name:<11}" + "".join(f"{one:>9}" for one in row) for name, row in durations]
     if load.latencies.count:
         lines.append("")
         for bound, bar, share in _histogram(load.latencies):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .exits import TERMINATED
+from .text import printable
 
 __all__ = ["run"]
 
@@ -32,6 +34,8 @@ def run(
         The exit code.
     """
     was_terminated = False
+    if logging.lastResort is not None:  # what is logged where no program has set up logging
+        logging.lastResort.setFormatter(_Harmless())
 
     async def cancellable() -> int:
         task = asyncio.current_task()
@@ -60,6 +64,13 @@ def run(
         if not was_terminated:
             raise
         return terminated
+
+
+class _Harmless(logging.Formatter):
+    """Escapes what acts on a terminal: an exception may quote what a stranger sent."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n")
 
 
 def _loop_factory(uvloop: bool) -> Callable[[], asyncio.AbstractEventLoop] | None:
