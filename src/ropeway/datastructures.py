@@ -6,6 +6,7 @@ reaches the wire; it doesn't know what any header means (that is :mod:`ropeway.h
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol, TypeVar, cast, overload
@@ -60,6 +61,15 @@ def _add(index: dict[str, str | _Several], lower: str, value: str) -> None:
         known.append(value)
     else:
         index[lower] = _Several((cast(str, known), value))
+
+
+@functools.lru_cache(maxsize=64)
+def _line(key: str, value: str) -> bytes | None:
+    """Write a header and the end of a block; None where that isn't the same as adding to a list."""
+    # Kept, since a server's responses differ in one header only.
+    if not (is_plain(value) and is_token(key)):
+        return None
+    return f"{key}: {value}\r\n\r\n".encode()
 
 
 class Headers(MutableMapping[str, str]):
@@ -255,10 +265,12 @@ class Headers(MutableMapping[str, str]):
 
     def _append(self, key: str, value: str) -> None:
         """Add a header; to the block alone where that will do, since it costs less."""
-        if self._block is None or not (is_plain(value) and is_token(key)):
+        line = None if self._block is None or type(value) is not str else _line(key, value)
+        if line is None:
             self[key] = value
             return
-        self._block = self._block[:-2] + f"{key}: {value}\r\n\r\n".encode()
+        assert self._block is not None
+        self._block = self._block[:-2] + line
         self._index = self._items = None
 
     def _replace(self, key: str, value: str) -> None:

@@ -87,6 +87,9 @@ class Protocol(Engine):
 
         """
         super().__init__(side, state, *size_limits(max_size), logger)
+        self._set_out()
+
+    def _set_out(self) -> None:
         self._id: uuid.UUID | None = None
         self.origin: Origin | None = None
         self.subprotocol: Subprotocol | None = None

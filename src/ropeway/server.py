@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ._core.engine import Engine
 from ._core.handshake import check_upgrade, single_value
 from ._core.head import HeadReader, is_head, read_request
 from ._core.states import CONNECTING, OPEN, SERVER, State
 from ._core.tracebacks import without_frames
 from ._moved import Moved, resolver
-from .datastructures import Headers, MultipleValuesError
+from .datastructures import Headers, MultipleValuesError, is_plain
 from .exceptions import (
     HeaderLineTooLong,
     InvalidHandshake,
@@ -55,7 +56,8 @@ Origins = Sequence[Origin | re.Pattern[str] | None] | str
 VERSION = "13"
 
 # What all responses that accept begin with, as it is sent.
-ACCEPTANCE = "Date: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+ACCEPTANCE = "Date: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+ACCEPT = "Sec-WebSocket-Accept: %s\r\n"
 
 NOT_FOR_BROWSERS = (
     "\n\nYou cannot access a WebSocket server directly with a browser. You need a WebSocket client."
@@ -123,6 +125,27 @@ class ServerProtocol(Protocol):
         # Whether a handshake was tried, rather than a plain HTTP response sent.
         self.accept_called = False
 
+    def _another(self) -> ServerProtocol:
+        """Make a connection with the same options, which were checked for this one."""
+        other = ServerProtocol.__new__(ServerProtocol)
+        Engine._begin(
+            other,
+            SERVER,
+            CONNECTING,
+            self.max_message_size,
+            self.max_fragment_size,
+            self.logger,
+        )
+        other._set_out()
+        other.origins = self.origins
+        other.hosts = self.hosts
+        other.available_extensions = self.available_extensions
+        other.available_subprotocols = self.available_subprotocols
+        other._choose_subprotocol = self._choose_subprotocol
+        other._head = None
+        other.accept_called = False
+        return other
+
     def accept(self, request: Request) -> Response:
         """Answer a handshake request (RFC 6455 section 4.2).
 
@@ -141,8 +164,11 @@ class ServerProtocol(Protocol):
             return self._refusal(request, exc)
         request.headers._compact()
         block = ACCEPTANCE % http_date(time.time())
-        headers = Headers._from_block(block.encode(), None)
-        headers._append("Sec-WebSocket-Accept", accept)
+        if is_plain(accept):
+            headers = Headers._from_block(f"{block}{ACCEPT % accept}\r\n".encode(), None)
+        else:  # a subclass may say anything
+            headers = Headers._from_block(f"{block}\r\n".encode(), None)
+            headers._append("Sec-WebSocket-Accept", accept)
         if extensions is not None:
             headers._append("Sec-WebSocket-Extensions", extensions)
         if subprotocol is not None:
@@ -375,9 +401,9 @@ class ServerProtocol(Protocol):
         response.headers._compact()
         if response.status_code == 101:
             self.state = OPEN
-            self.logger.info("connection open")
+            self.inform("connection open")
             # Frames may have come right behind the request.
-            self.parse()
+            Engine.parse(self)
             return
         fact = "connection rejected (%d %s)" if self.accept_called else "HTTP response sent (%d %s)"
         self.logger.info(fact, response.status_code, response.reason_phrase)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import hashlib
 import os
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,6 +10,13 @@ from .typing import BytesLike
 
 if TYPE_CHECKING:
     import socket
+    from hashlib import sha1
+else:
+    try:
+        # That of OpenSSL looks for its implementation each time, which takes longer than to hash.
+        from _sha1 import sha1
+    except ImportError:
+        from hashlib import sha1
 
 __all__ = [
     "accept_key",
@@ -47,7 +53,7 @@ def accept_key(key: str) -> str:
     Returns:
         The base64 of the SHA-1 of the key and the protocol's GUID.
     """
-    digest = hashlib.sha1(key.encode() + _guid, usedforsecurity=False).digest()
+    digest = sha1(key.encode() + _guid, usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False).decode()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http
 import itertools
+import logging
 import random
 import time
+import weakref
 from collections.abc import Generator
 from typing import Any
 
@@ -44,6 +46,7 @@ from ropeway.http11 import (
     Response,
     parse_request,
 )
+from ropeway.protocol import Protocol, Side
 
 OK, ERROR, NONE = Close(1000, ""), Close(1011, "no"), None
 
@@ -413,3 +416,46 @@ def test_stats_are_a_value() -> None:
     assert Stats(**values) == Stats(**values)
     with pytest.raises(AttributeError):
         Stats(**values).frames_sent = 1  # type: ignore[misc]
+
+
+# Logs.
+
+
+class Named:
+    """Stands for a driver's connection."""
+
+
+def test_a_logger_that_names_the_connection_is_made_when_there_is_something_to_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    class Adapter(logging.LoggerAdapter[logging.Logger]):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(logging, "LoggerAdapter", Adapter)
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = logging.getLogger("tests.core.logs")
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    named, protocol = Named(), Protocol(Side.SERVER, logger=logger)
+    protocol.log_for(weakref.ref(named))
+    protocol.inform("connection open")
+    assert made == records == []
+    logger.setLevel(logging.INFO)
+    protocol.inform("connection closed")
+    assert [record.getMessage() for record in records] == ["connection closed"]
+    assert records[0].__dict__["websocket"].__class__ is Named
+    assert made == [protocol.logger]
+
+
+def test_a_connection_that_is_gone_is_not_named() -> None:
+    named, protocol = Named(), Protocol(Side.SERVER)
+    logger = protocol.logger
+    protocol.log_for(weakref.ref(named))
+    del named
+    assert protocol.logger is logger

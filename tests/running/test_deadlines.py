@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from time import monotonic
 from typing import Any
 
 from ropeway.asyncio.per_loop import per_loop
 
-from ..support.loops import Run
+from ..support.loops import LoopFactory, Run
 
 
 class Owner:
@@ -60,3 +62,46 @@ def test_deadlines_come_in_order_and_can_be_cancelled(run: Run[Any]) -> None:
         assert not any(owner.called.is_set() for owner in owners[1:])
 
     run(main())
+
+
+def test_a_deadline_behind_a_cancelled_one_is_kept(run: Run[Any]) -> None:
+    async def main() -> None:
+        shared = per_loop(asyncio.get_running_loop())
+        now = monotonic()
+        shared.cancel(shared.schedule(now + 0.01, Owner()))
+        # The timer of the one before is still set, and looks in vain.
+        last = Owner()
+        shared.schedule(now + 0.03, last)
+        async with asyncio.timeout(5):
+            await last.called.wait()
+        assert monotonic() >= now + 0.03
+
+    run(main())
+
+
+def test_a_deadline_before_a_cancelled_one_does_not_wait_for_it(run: Run[Any]) -> None:
+    async def main() -> None:
+        shared = per_loop(asyncio.get_running_loop())
+        now = monotonic()
+        shared.cancel(shared.schedule(now + 60, Owner()))
+        first = Owner()
+        shared.schedule(now + 0.01, first)
+        async with asyncio.timeout(5):
+            await first.called.wait()
+
+    run(main())
+
+
+def test_a_timer_does_not_keep_the_loop(loop_factory: LoopFactory) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        shared = per_loop(loop)
+        shared.cancel(shared.schedule(monotonic() + 60, Owner()))
+
+    loop = loop_factory()
+    loop.run_until_complete(main())
+    loop.close()
+    reference = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert reference() is None

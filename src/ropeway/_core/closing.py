@@ -50,15 +50,18 @@ class Closing:
             self.deadline = now + self.timeout
         return self.deadline
 
-    def exception(self, cause: BaseException | None) -> ConnectionClosed:
-        """Make the exception that says how the connection ended."""
-        clean = (
+    def is_clean(self) -> bool:
+        """Tell whether both sides sent a close frame, with a code that says that all is well."""
+        return (
             self.rcvd is not None
             and self.sent is not None
             and self.rcvd.code in OK_CLOSE_CODES
             and self.sent.code in OK_CLOSE_CODES
         )
-        kind = ConnectionClosedOK if clean else ConnectionClosedError
+
+    def exception(self, cause: BaseException | None) -> ConnectionClosed:
+        """Make the exception that says how the connection ended."""
+        kind = ConnectionClosedOK if self.is_clean() else ConnectionClosedError
         exc = kind(self.rcvd, self.sent, self.rcvd_then_sent)
         exc.__cause__ = cause
         return exc

@@ -2,7 +2,10 @@
 
 import cython
 
+from .closing cimport Closing
 from .inbox cimport Inbox
+from .keepalive cimport Keepalive
+from .logs cimport Logged
 from .reader cimport Reader
 from .shared cimport SharedMessage
 from .writer cimport Writer
@@ -15,11 +18,9 @@ cdef int OP_PONG
 cdef double NEVER
 
 
-cdef class Engine:
+cdef class Engine(Logged):
     cdef object __weakref__
 
-    cdef public object logger
-    cdef public bint debug
     cdef readonly object side
     cdef readonly object max_message_size
     cdef readonly object max_fragment_size
@@ -32,8 +33,8 @@ cdef class Engine:
     cdef list _extensions
     cdef readonly Reader reader
     cdef readonly Writer writer
-    cdef readonly object closing
-    cdef readonly object keepalive
+    cdef readonly Closing closing
+    cdef readonly Keepalive keepalive
 
     cdef public bint opening
     cdef public bint discarding
@@ -60,6 +61,7 @@ cdef class Engine:
     cdef readonly unsigned long long pings_received
     cdef readonly unsigned long long pongs_received
 
+    cdef _begin(self, side, state, max_message_size, max_fragment_size, logger)
     cpdef use_inbox(self, Inbox inbox)
     cpdef receive(self, data, Py_ssize_t start, Py_ssize_t end, double now)
     cpdef Py_ssize_t want(self)
@@ -72,6 +74,7 @@ cdef class Engine:
     cpdef keep_rest(self)
     cpdef bint can_resume(self)
     cpdef receive_end(self)
+    cpdef transport_lost(self)
 
     cdef _fail_parsing(self)
 
@@ -85,4 +88,6 @@ cdef class Engine:
     cpdef send_control(self, int opcode, payload)
     cpdef send_shared(self, SharedMessage message)
     cpdef list take_output(self)
+    cpdef bint close_expected(self)
+    cpdef next_deadline(self, double now)
     cdef _rest(self, double now)

@@ -17,7 +17,7 @@ from ..utils import env
 from .closing import Closing, fitting_reason
 from .inbox import Inbox
 from .keepalive import Keepalive
-from .logs import DEBUG, default_logger
+from .logs import Logged, default_logger
 from .reader import NO_LIMIT, Reader
 from .shared import SharedMessage
 from .states import (
@@ -56,7 +56,7 @@ _cap = env("MAX_FRAGMENTS", None)
 MAX_FRAGMENTS = None if _cap is None else int(_cap)
 
 
-class Engine:
+class Engine(Logged):
     """One connection's state.
 
     Invariants: once ``discarding``, no frame is parsed any more. ``stopped`` says that something
@@ -72,8 +72,19 @@ class Engine:
         max_fragment_size: int | None,
         logger: LoggerLike | None,
     ) -> None:
-        self.logger: LoggerLike = default_logger(side.name.lower()) if logger is None else logger
-        self.debug = self.logger.isEnabledFor(DEBUG)
+        if logger is None:
+            logger = default_logger(side.name.lower())
+        self._begin(side, state, max_message_size, max_fragment_size, logger)
+
+    def _begin(
+        self,
+        side: Side,
+        state: State,
+        max_message_size: int | None,
+        max_fragment_size: int | None,
+        logger: LoggerLike,
+    ) -> None:
+        self._log_to(logger)
         self.side = side
         self.max_message_size = max_message_size
         self.max_fragment_size = max_fragment_size
@@ -284,7 +295,7 @@ class Engine:
         if self.inbox is not None:
             self.inbox.closed = True
         if self.side is SERVER:
-            self.logger.info("connection closed")
+            self.inform("connection closed")
 
     def _fail_parsing(self) -> None:
         """Fail the connection because of an error in what was received."""
@@ -504,7 +515,7 @@ class Engine:
             if self._rest_at != NEVER and (due is None or self._rest_at < due):
                 return self._rest_at
             return due
-        if self.close_expected():
+        if Engine.close_expected(self):
             return self.closing.start_clock(now)
         if self._state is CONNECTING:
             return self.open_deadline

@@ -21,8 +21,12 @@ def check_upgrade(headers: Headers) -> None:
         InvalidUpgrade: when Upgrade or Connection is missing or wrong.
 
     """
-    if headers._only("connection") in CONNECTION and headers._only("upgrade") in UPGRADE:
-        return
+    if headers._only("connection") not in CONNECTION or headers._only("upgrade") not in UPGRADE:
+        _check_all(headers)
+
+
+def _check_all(headers: Headers) -> None:
+    """Check the two headers however they are written."""
     options = [
         option for value in headers.get_all("Connection") for option in parse_connection(value)
     ]

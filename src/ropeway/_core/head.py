@@ -10,7 +10,6 @@ from ..http11 import (
     MAX_NUM_HEADERS,
     HeadScanner,
     Request,
-    is_target,
     parse_request,
 )
 
@@ -57,6 +56,11 @@ def is_head(data: bytes) -> bool:
     return 4 <= data.find(b"\r\n\r\n") + 4 == len(data) <= MAX_LINE_LENGTH
 
 
+def is_visible(path: str) -> bool:
+    """Tell whether a request target has visible ASCII characters only (RFC 9112, 3.2)."""
+    return path != "" and path.isascii() and path.isprintable() and " " not in path
+
+
 def read_request(head: bytes) -> Request:
     """Parse the head of a request; see `parse_request`, which this is a shortcut for."""
     end = head.find(b"\r\n")
@@ -65,7 +69,7 @@ def read_request(head: bytes) -> Request:
         index = header_index(head, end + 2)
         if (
             index is not None
-            and is_target(path)
+            and is_visible(path)
             and len(head) <= MAX_LINE_LENGTH
             and len(index) <= MAX_NUM_HEADERS
             and "transfer-encoding" not in index

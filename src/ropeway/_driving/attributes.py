@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 import warnings
-import weakref
-from typing import Any, cast
+from typing import Any
 
 from .._core.inbox import Inbox
 from .._core.states import State
@@ -14,6 +12,7 @@ from .._core.stats import Stats
 from ..http11 import Request, Response
 from ..protocol import Protocol
 from ..typing import BytesLike, DataLike, LoggerLike, Subprotocol
+from .terms import Terms
 
 __all__ = ["Attributes", "control_payload", "set_up"]
 
@@ -98,15 +97,8 @@ def set_up(
         The connection's logger and its receive queue.
 
     """
-    protocol.logger = logging.LoggerAdapter(
-        cast(logging.Logger, protocol.logger), {"websocket": weakref.proxy(connection)}
-    )
-    high, low = max_queue if isinstance(max_queue, tuple) else (max_queue, None)
-    inbox = Inbox(high, low)
-    protocol.use_inbox(inbox)
-    protocol.keepalive.interval = ping_interval
-    protocol.keepalive.timeout = ping_timeout
-    protocol.closing.timeout = close_timeout
+    terms = Terms(ping_interval, ping_timeout, close_timeout, max_queue)
+    inbox = terms.apply(connection, protocol)
     return protocol.logger, inbox
 
 

@@ -6,9 +6,9 @@ import http
 from collections.abc import Callable
 from typing import Any
 
+from .._core.states import CONNECTING
 from .._core.tracebacks import without_frames
-from ..http11 import Request, Response
-from ..protocol import State
+from ..http11 import Response
 from ..server import SEE_LOG
 from .options import ServeOptions
 from .steps import Call, Plan
@@ -29,23 +29,42 @@ def accept_plan(
         The response to send; None when the client has gone meanwhile.
 
     """
-    request: Request = connection.request
-    response = yield from _ask(connection, options.process_request, "process_request", request)
-    if response is None:
-        response = connection.protocol.accept(request)
-    if options.server_header is not None:
-        response.headers._replace("Server", options.server_header)
-    connection.response = response
+    response = yield from _ask(
+        connection, options.process_request, "process_request", connection.request
+    )
+    response = _answer(connection, options, response)
     replaced = yield from _ask(
-        connection, options.process_response, "process_response", request, response
+        connection, options.process_response, "process_response", connection.request, response
     )
     if replaced is not None:
         response = replaced
-    reason = turned_away_because()
-    if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS and reason is not None:
+    return _conclude(connection, response, turned_away_because())
+
+
+def accept_now(
+    connection: Any, options: ServeOptions, turned_away_because: Callable[[], str | None]
+) -> Response | None:
+    """Make the response where the user has no callbacks to be asked; see `accept_plan`."""
+    response = _answer(connection, options, None)
+    return _conclude(connection, response, turned_away_because())
+
+
+def _answer(connection: Any, options: ServeOptions, response: Response | None) -> Response:
+    """Accept the request, or refuse it, unless there is a response already."""
+    if response is None:
+        response = connection.protocol.accept(connection.request)
+    if options.server_header is not None:
+        response.headers._replace("Server", options.server_header)
+    connection.response = response
+    return response
+
+
+def _conclude(connection: Any, response: Response, reason: str | None) -> Response | None:
+    """Give the response to send: another one where there is a reason to turn clients away."""
+    if reason is not None and response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
         response = connection.protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, reason)
     connection.response = response
-    return response if connection.protocol.state is State.CONNECTING else None
+    return response if connection.protocol.state is CONNECTING else None
 
 
 def _ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -31,27 +32,35 @@ class Acceptor:
     def __init__(self, options: ServeOptions, make_connection: Callable[..., Any]) -> None:
         self.options = options
         self._make_connection = options.create_connection or make_connection
-        self._protocol_arguments = options.protocol_arguments()
+        self._connection_arguments = options.connection_arguments()
+        self._selects = options.select_subprotocol is not None
+        # Checked once; each connection gets another like it. It is none itself, so nothing is said.
+        silent = logging.Logger("", logging.CRITICAL)  # noqa: LOG001 - it belongs to nobody
+        arguments = {**options.protocol_arguments(), "logger": silent}
+        self._protocol = ServerProtocol(
+            origins=options.origins,
+            hosts=options.hosts,
+            select_subprotocol=self._select_subprotocol if self._selects else None,
+            **arguments,
+        )
+        assert options.logger is not None  # set by the options themselves
+        self._protocol.logger = options.logger
 
     def make(self, *stream: Any) -> Any:
         """Make a connection on ``stream``; its time for the opening, TLS included, begins."""
-        options = self.options
-        select = options.select_subprotocol
-        protocol = ServerProtocol(
-            origins=options.origins,
-            hosts=options.hosts,
-            select_subprotocol=None if select is None else self._select_subprotocol,
-            **self._protocol_arguments,
-        )
+        protocol = self._protocol._another()
         connection = self._make_connection(
-            *stream, protocol, self.server, **options.connection_arguments()
+            *stream, protocol, self.server, **self._connection_arguments
         )
-        if select is not None:
+        self._begin(protocol, connection)
+        return connection
+
+    def _begin(self, protocol: ServerProtocol, connection: Any) -> None:
+        if self._selects:
             # The connection owns the protocol, so the way back must not count.
             protocol.__dict__["connection"] = weakref.ref(connection)
-        if options.open_timeout is not None:
-            protocol.open_deadline = monotonic() + options.open_timeout
-        return connection
+        if self.options.open_timeout is not None:
+            protocol.open_deadline = monotonic() + self.options.open_timeout
 
     def _select_subprotocol(
         self, protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]

@@ -4,16 +4,26 @@ import cython
 
 from .._core.engine cimport Engine
 from .._core.inbox cimport Inbox
+from .._driving.deadlines cimport Deadline
+from .._driving.terms cimport Terms
 from .dispatch cimport Waiter
 from .transport cimport StreamReceiver, StreamTransport
+from .per_loop cimport PerLoop
 
 cdef double TURN
+
+
+cdef class LinkTerms(Terms):
+    cdef readonly object write_limits
+    cdef readonly object loop
+    cdef readonly PerLoop shared
 
 
 cdef class Link(StreamReceiver):
     cdef public Engine protocol
     cdef readonly object loop
-    cdef readonly object logger
+    cdef public object _server
+    cdef public object handler_task
     cdef readonly Inbox _inbox
     cdef readonly object _write_limits
     cdef Py_ssize_t _write_limit
@@ -21,12 +31,12 @@ cdef class Link(StreamReceiver):
     cdef public object response
     cdef public object _transport
 
-    cdef readonly object _shared
+    cdef readonly PerLoop _shared
     cdef object _buffer
     cdef object _woken
-    cdef object _deadline
+    cdef Deadline _deadline
     cdef readonly bint _is_lost
-    cdef public object _lost
+    cdef public list _lost
     cdef readonly bint _opening
     cdef public object _opened
     cdef object _connection_exc
@@ -47,6 +57,7 @@ cdef class Link(StreamReceiver):
     cdef public object _fragmenting
     cdef public object _drain_waiters
 
+    cdef _set_up(self, Engine protocol, LinkTerms terms)
     cdef _receive(self, data, Py_ssize_t size)
     cpdef _deliver(self)
     cpdef _deliver_soon(self)
@@ -59,6 +70,8 @@ cdef class Link(StreamReceiver):
     cdef _deliver_pongs(self)
     cdef _end_pings(self)
     cpdef _send_output(self)
+    cpdef _begin(self)
+    cpdef _start_keepalive(self)
     cpdef _flush_joined(self)
 
     @cython.locals(stream=StreamTransport)
@@ -67,3 +80,10 @@ cdef class Link(StreamReceiver):
     cdef _wake_drain_waiters(self)
     cpdef _set_deadline(self)
     cpdef _note(self, exc)
+
+
+cdef _wake(list waiters)
+
+
+@cython.locals(link=Link)
+cpdef make_link(kind, Engine protocol, LinkTerms terms)

@@ -8,34 +8,68 @@ from __future__ import annotations
 import asyncio
 import math
 from time import monotonic
-from typing import cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from .._core.engine import Engine
 from .._core.inbox import MessageStream
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
-from .._driving.attributes import set_up
 from .._driving.deadlines import Deadline
+from .._driving.terms import Terms
+from .._opening.acceptor import SHUTTING_DOWN
 from ..exceptions import ConnectionClosed
 from ..frames import Frame
 from ..http11 import Request, Response
 from ..protocol import Protocol
+from ..typing import LoggerLike
 from .dispatch import Waiter
-from .per_loop import per_loop
+from .per_loop import PerLoop, per_loop
 from .transport import StreamReceiver, StreamTransport
 from .turns import TURN
 
+if TYPE_CHECKING:
+    from .server import ServerConnection
+    from .serving import Server
+
+AnyLink = TypeVar("AnyLink", bound="Link")
+
 Ping = tuple["asyncio.Future[float]", bool]
 """What waits for a pong, and whether the end of the connection is an answer too."""
+
+
+class LinkTerms(Terms):
+    """What all connections of a server have in common, or what one of a client goes by.
+
+    Args:
+        ping_interval: seconds between keepalive pings.
+        ping_timeout: seconds of silence after a ping that fail the connection.
+        close_timeout: seconds that the closing handshake may take.
+        max_queue: high water mark of the receive queue, in frames, or a pair of marks.
+        write_limit: high water mark of the write buffer, in bytes, or a pair of marks.
+    """
+
+    def __init__(
+        self,
+        ping_interval: float | None,
+        ping_timeout: float | None,
+        close_timeout: float | None,
+        max_queue: int | tuple[int | None, int | None] | None,
+        write_limit: int | tuple[int, int | None],
+    ) -> None:
+        Terms.__init__(self, ping_interval, ping_timeout, close_timeout, max_queue)
+        self.write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
+        self.loop = asyncio.get_running_loop()
+        self.shared = per_loop(self.loop)
 
 
 class Link(StreamReceiver):
     """An engine on a transport; with ``asyncio.BufferedProtocol`` among the bases, its protocol.
 
     Invariants: while ``_corked``, what is sent waits for the end of the batch; at most one task
-    waits for a message, through ``_receiver``; ``_lost`` is done exactly when the transport is gone
-    and the engine CLOSED. Nothing references the connection but its transport, its deadline and
-    the tasks that use it, so it goes away with them, without the garbage collector.
+    waits for a message, through ``_receiver``; ``_is_lost`` is true exactly when the transport is
+    gone and the engine CLOSED, and those in ``_lost`` wait for that. Nothing references the
+    connection but its transport, its deadline, its server and the tasks that use it, so it goes
+    away with them, without the garbage collector.
 
     Compiled, ``Engine.receive(protocol, …)`` and ``Link._flush(self)`` are calls of C functions;
     ``protocol.receive(…)`` would look first whether a subclass has another, at 500 instructions a
@@ -52,29 +86,28 @@ class Link(StreamReceiver):
         max_queue: int | tuple[int | None, int | None] | None,
         write_limit: int | tuple[int, int | None],
     ) -> None:
+        terms = LinkTerms(ping_interval, ping_timeout, close_timeout, max_queue, write_limit)
+        self._set_up(protocol, terms)
+
+    def _set_up(self, protocol: Protocol, terms: LinkTerms) -> None:
         self.protocol = protocol
-        self.loop = asyncio.get_running_loop()
-        self.logger, self._inbox = set_up(
-            self,
-            protocol,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_queue=max_queue,
-        )
-        self._write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
+        self.loop = terms.loop
+        self._server: Server | None = None
+        self.handler_task: asyncio.Task[None] | None = None
+        self._inbox = Terms.apply(terms, self, protocol)
+        self._write_limits = terms.write_limits
         self._write_limit = self._write_limits[0]
 
         self.request: Request | None = None
         self.response: Response | None = None
         self._transport: asyncio.Transport
 
-        self._shared = per_loop(self.loop)
+        self._shared = terms.shared
         self._buffer = self._shared.buffer
         self._woken = self._shared.woken
         self._deadline: Deadline | None = None
         self._is_lost = False
-        self._lost: asyncio.Future[None] | None = None
+        self._lost: list[asyncio.Future[None]] | None = None
         self._opening = protocol.state is CONNECTING
         self._opened: asyncio.Future[None] | None = None
         self._connection_exc: BaseException | None = None
@@ -99,6 +132,11 @@ class Link(StreamReceiver):
         self._drain_waiters: list[asyncio.Future[None]] | None = None
 
     @property
+    def logger(self) -> LoggerLike:
+        """Where facts are logged, with the connection as ``websocket``."""
+        return self.protocol.logger
+
+    @property
     def transport(self) -> asyncio.Transport:
         """The transport, for what has no method here.
 
@@ -112,11 +150,16 @@ class Link(StreamReceiver):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
+        server = self._server
+        if server is not None:
+            server.all_connections.add(cast("ServerConnection", self))
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(*self._write_limits)
         self._stream_transport = transport if isinstance(transport, StreamTransport) else None
         self._shared.share_with_tls(transport)
-        self._set_deadline()
+        Link._set_deadline(self)
+        if server is not None and server.is_closing():
+            cast("ServerConnection", self).turn_away(SHUTTING_DOWN)
 
     def _room(self) -> bytearray | memoryview:
         """Give the memory to read into: that of a large payload, or the loop's buffer."""
@@ -138,25 +181,28 @@ class Link(StreamReceiver):
 
     def eof_received(self) -> None:
         """Take the end of the stream; the transport then closes itself."""
-        self.protocol.receive_eof()
+        Engine.receive_end(self.protocol)
         Link._deliver(self)
         Link._flush(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take leave of the transport."""
-        self.protocol.transport_lost()
-        self.protocol.receive_eof()
-        self._note(exc)
+        Engine.transport_lost(self.protocol)
+        Engine.receive_end(self.protocol)
+        Link._note(self, exc)
         Link._deliver(self)
         if self._deadline is not None:
-            self._shared.cancel(self._deadline)
+            PerLoop.cancel(self._shared, self._deadline)
             self._deadline = None
         self._end_pings()
         self._is_lost = True
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(None)
+        if self._lost is not None:
+            _wake(self._lost)
+            self._lost = None
         self._write_paused = False
         self._wake_drain_waiters()
+        if self._server is not None and self.handler_task is None:
+            self._server.all_connections.discard(cast("ServerConnection", self))
 
     def pause_writing(self) -> None:
         """Note that the write buffer is above its high mark."""
@@ -212,7 +258,7 @@ class Link(StreamReceiver):
             self._delivering = self._corked = False
             Link._flush(self)
             if protocol._state is not OPEN:
-                self._set_deadline()
+                Link._set_deadline(self)
             if protocol.stopped is not self._reading_paused:
                 self._pause_reading(protocol.stopped)
 
@@ -256,25 +302,29 @@ class Link(StreamReceiver):
     # The opening handshake
 
     def _deliver_opening(self) -> None:
-        for event in self.protocol.events_received():
+        events, self.protocol.events = self.protocol.events, []
+        for event in events:
             if isinstance(event, Request):
                 self.request = event
             elif isinstance(event, Response):
                 self.response = event
             else:
                 assert isinstance(event, Frame), "an engine with an inbox has no frame events"
-        if self._is_opening_over():
+        if Link._is_opening_over(self):
             self._opening = False
             self._after_opening()
 
     def _after_opening(self) -> None:
         """Be told that the peer's half of the opening handshake is there, or never will be."""
-        if self._opened is not None and not self._opened.done():
+        if self._server is not None:
+            if self.request is not None and not self.protocol.discarding:
+                self._server.answer(cast("ServerConnection", self))
+        elif self._opened is not None and not self._opened.done():
             self._opened.set_result(None)
 
     def _is_opening_over(self) -> bool:
         protocol = self.protocol
-        return not protocol.opening or protocol.discarding or protocol.state is not CONNECTING
+        return not protocol.opening or protocol.discarding or protocol._state is not CONNECTING
 
     # Pings
 
@@ -289,7 +339,10 @@ class Link(StreamReceiver):
                     waiter.set_result(latency)
 
     def _end_pings(self) -> None:
-        pings, self.protocol.keepalive.pings = self.protocol.keepalive.pings, {}
+        pings = self.protocol.keepalive.pings
+        if not pings:
+            return
+        self.protocol.keepalive.pings = {}
         for token, _ in pings.values():
             if token is None:
                 continue
@@ -308,16 +361,17 @@ class Link(StreamReceiver):
         By then the handler has got to its first ``recv()``, and may answer a message before the
         close frame behind it.
         """
-        self._start_keepalive()
+        Link._start_keepalive(self)
         Link._flush(self)
         if self.protocol.stopped or self._reading_paused:
             self._deliver_soon()
 
     def _start_keepalive(self) -> None:
         """Begin to send pings, now that the connection is open."""
-        self.protocol.keepalive.start(monotonic())
-        self.protocol.last_received = monotonic()
-        self._set_deadline()
+        now = monotonic()
+        self.protocol.keepalive.start(now)
+        self.protocol.last_received = now
+        Link._set_deadline(self)
 
     # Writing
 
@@ -374,9 +428,7 @@ class Link(StreamReceiver):
 
     def _wake_drain_waiters(self) -> None:
         if self._drain_waiters is not None:
-            for waiter in self._drain_waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+            _wake(self._drain_waiters)
 
     # Time and the end
 
@@ -384,7 +436,7 @@ class Link(StreamReceiver):
         """Let the engine do what is due."""
         self._deadline = None
         protocol = self.protocol
-        due = protocol.next_deadline(now)
+        due = Engine.next_deadline(protocol, now)
         if due is not None and due <= now:
             protocol.on_deadline(now)
             if protocol.abort_exc is not None:
@@ -396,14 +448,14 @@ class Link(StreamReceiver):
 
     def _set_deadline(self) -> None:
         """Be called when the engine wants to; a deadline that moved back is looked at early."""
-        due = self.protocol.next_deadline(monotonic())
+        due = Engine.next_deadline(self.protocol, monotonic())
         if due is None:
             return
         if self._deadline is not None:
             if self._deadline.when <= due:
                 return
-            self._shared.cancel(self._deadline)
-        self._deadline = self._shared.schedule(due, self)
+            PerLoop.cancel(self._shared, self._deadline)
+        self._deadline = PerLoop.schedule(self._shared, due, self)
 
     @property
     def close_exc(self) -> ConnectionClosed:
@@ -417,3 +469,16 @@ class Link(StreamReceiver):
         """Remember the first thing that broke the connection, as the cause to be told."""
         if self._connection_exc is None and exc is not None:
             self._connection_exc = without_frames(exc)
+
+
+def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+def make_link(kind: type[AnyLink], protocol: Protocol, terms: LinkTerms) -> AnyLink:
+    """Make a connection of a class whose ``__init__`` does no more than to set it up."""
+    link = kind.__new__(kind)
+    link._set_up(protocol, terms)
+    return link

@@ -46,6 +46,7 @@ class Listener:
         self._make_protocol = make_protocol
         self._backlog = backlog
         self._accepting: list[socket.socket] = []
+        self._kinds: dict[socket.socket, tuple[int, int, int]] = {}
         self._resuming: asyncio.TimerHandle | None = None
 
     @property
@@ -71,6 +72,7 @@ class Listener:
             accepting.setblocking(False)
             accepting.listen(self._backlog)
             self._accepting.append(accepting)
+            self._kinds[accepting] = (int(sock.family), int(sock.type), sock.proto)
         self._watch()
 
     def close(self) -> None:
@@ -106,7 +108,9 @@ class Listener:
     def _accept(self, listening: socket.socket) -> bool:
         """Accept a connection; tell whether there may be another."""
         try:
-            sock, peername = listening.accept()
+            # Without the enums that listening.accept() makes of the numbers, three a connection.
+            descriptor, peername = listening._accept()  # type: ignore[attr-defined]
+            sock = socket.socket(*self._kinds[listening], fileno=descriptor)
         except (BlockingIOError, InterruptedError):
             return False
         except ConnectionAbortedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
 
 from .._driving.deadlines import Deadline, Deadlines, Timed
@@ -14,11 +14,24 @@ from .polling import new_poller
 RECEIVE_BUFFER_SIZE = 256 * 1024
 
 
+class _NoLoop:
+    """Stands for the loop of a future that is done, and would keep a real one alive."""
+
+    def get_debug(self) -> bool:
+        return False
+
+
+# What tasks are woken with; see `Waiter.wake`.
+woken: asyncio.Future[None] = asyncio.Future(loop=cast(asyncio.AbstractEventLoop, _NoLoop()))
+woken.set_result(None)
+
+
 class PerLoop:
     """The shared things of one loop, on which all of its methods must be called.
 
-    Invariants: while a deadline waits, one timer of the loop is set for the earliest, and otherwise
-    none. Without deadlines it doesn't reference the loop, which would keep both alive. The clock is
+    Invariants: while a deadline waits, one timer of the loop is set, for the earliest or for one
+    before it that was cancelled; setting another each time costs more than to look in vain. It
+    doesn't reference the loop, not even by the timer, which would keep both alive. The clock is
     ``time.monotonic``, since uvloop's stands still within a turn and has milliseconds only, too
     coarse for round-trip times.
     """
@@ -29,11 +42,10 @@ class PerLoop:
         self.buffer = bytearray(RECEIVE_BUFFER_SIZE)
         # Those that are going on; a weak reference, since they refer to connections.
         self.broadcasts: ref[Any] | None = None
-        self.woken: asyncio.Future[None] = loop.create_future()
-        self.woken.set_result(None)
+        self.woken = woken
         self._tls_buffer: bytearray | None = None
         self._deadlines = Deadlines()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: ref[asyncio.TimerHandle] | None = None
         self._timer_due = 0.0
 
     def share_with_tls(self, transport: object) -> None:
@@ -60,19 +72,20 @@ class PerLoop:
     def cancel(self, deadline: Deadline) -> None:
         """Forget a deadline that hasn't passed."""
         self._deadlines.cancel(deadline)
-        self._set_timer()
 
     def _set_timer(self) -> None:
         when = self._deadlines.earliest()
+        if when is None:
+            return
         if self._timer is not None:
-            if when is not None and self._timer_due <= when:
+            if self._timer_due <= when:
                 return
-            self._timer.cancel()
-            self._timer = None
-        if when is not None:
-            delay = max(0.0, when - monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._run)
-            self._timer_due = when
+            timer = self._timer()
+            if timer is not None:
+                timer.cancel()
+        delay = max(0.0, when - monotonic())
+        self._timer = ref(asyncio.get_running_loop().call_later(delay, self._run))
+        self._timer_due = when
 
     def _run(self) -> None:
         self._timer = None

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import http
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from .._core.states import CONNECTING, OPEN
+from .._core.states import CONNECTING
 from .._moved import Moved, resolver
-from .._opening.accepting import accept_plan
-from .._opening.acceptor import SHUTTING_DOWN, Acceptor, takes_path
+from .._opening.acceptor import takes_path
 from .._opening.authenticating import BasicAuthentication
 from .._opening.options import ServeOptions, modernize
 from ..extensions.base import ServerExtensionFactory
 from ..http11 import SERVER, Request, Response
 from ..server import ServerProtocol
 from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+from .accepting import HandlerAcceptor
 from .broadcasting import broadcast
 from .connection import Connection
 from .listening import create_server
@@ -48,7 +46,6 @@ class ServerConnection(Connection):
     """A connection on the server's side; handlers receive it.
 
     Attributes:
-        server: the server that accepted it.
         username: who the client is, once :func:`basic_auth` has checked it.
 
     """
@@ -89,8 +86,16 @@ class ServerConnection(Connection):
             max_queue=max_queue,
             write_limit=write_limit,
         )
-        self.server = server
-        self.handler_task: asyncio.Task[None] | None = None
+        self._server = server
+
+    @property
+    def server(self) -> Server:
+        """The server that accepted the connection."""
+        return cast(Server, self._server)
+
+    @server.setter
+    def server(self, server: Server) -> None:
+        self._server = server
 
     def respond(self, status: StatusLike, text: str) -> Response:
         """Make a plain response, for ``process_request`` and ``process_response`` to return.
@@ -122,126 +127,10 @@ class ServerConnection(Connection):
         if protocol.state is CONNECTING and protocol.discarding:
             self._transport.close()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; the request comes next."""
-        self.server.all_connections.add(self)
-        super().connection_made(transport)
-        if self.server.is_closing():
-            self.turn_away(SHUTTING_DOWN)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Take leave of the transport."""
-        super().connection_lost(exc)
-        if self.handler_task is None:
-            self.server.all_connections.discard(self)
-
-    def _after_opening(self) -> None:
-        if self.request is not None and not self.protocol.discarding:
-            self.server.answer(self)
-
-
-class _Acceptor(Acceptor):
-    """Makes connections and runs them from the handshake to the end of their handler."""
-
-    server: Server
-
-    def __init__(self, handler: Handler, options: ServeOptions) -> None:
-        super().__init__(options, ServerConnection)
-        self.handler = with_path(handler)
-
-    def __call__(self) -> ServerConnection:
-        """Make a connection, as the protocol factory that asyncio calls."""
-        return cast(ServerConnection, self.make())
-
-    def answer(self, connection: ServerConnection) -> None:
-        """Answer the request of a connection: at once, unless the user is to be asked."""
-        options = self.options
-        loop = connection.loop
-        if options.process_request is not None or options.process_response is not None:
-            connection.handler_task = loop.create_task(self._ask_and_run(connection))
-            return
-        try:
-            opened = self._send(connection, self._response_now(connection))
-        except Exception:
-            connection.logger.error("opening handshake failed", exc_info=True)
-            connection.abort()
-            return
-        if opened:
-            connection.handler_task = loop.create_task(self._run(connection))
-
-    def _response_now(self, connection: ServerConnection) -> Response | None:
-        """Make the response where nothing is asked, so that the plan has no step."""
-        try:
-            step = next(accept_plan(connection, self.options, self.turned_away_because))
-        except StopIteration as stop:
-            return cast(Response | None, stop.value)
-        raise TypeError(f"{step!r} without callbacks")
-
-    async def _ask_and_run(self, connection: ServerConnection) -> None:
-        try:
-            opened = await self._ask(connection)
-        except Exception:
-            connection.logger.error("opening handshake failed", exc_info=True)
-            connection.abort()
-            opened = False
-        except BaseException:  # cancelled: nobody else knows the connection yet
-            connection.abort()
-            self.server.all_connections.discard(connection)
-            raise
-        if opened:
-            await self._run(connection)
-            return
-        try:
-            await connection.wait_closed()
-        finally:
-            self.server.all_connections.discard(connection)
-
-    async def _ask(self, connection: ServerConnection) -> bool:
-        """Answer the request with what the user's callbacks say; tell whether that opened it."""
-        protocol = connection.protocol
-        try:
-            async with asyncio.timeout(_seconds_left(protocol.open_deadline)):
-                plan = accept_plan(connection, self.options, self.turned_away_because)
-                response = await run(plan, perform)
-        except TimeoutError:
-            if protocol.state is CONNECTING and not protocol.discarding:
-                protocol._opening_expired()
-                connection._deliver()
-            return False
-        return self._send(connection, response)
-
-    def _send(self, connection: ServerConnection, response: Response | None) -> bool:
-        """Send the response; tell whether the connection is open."""
-        if response is None:
-            return False
-        protocol = connection.protocol
-        protocol.send_response(response)
-        if protocol.state is OPEN:
-            connection._begin()
-        else:
-            connection._deliver()
-        return response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS
-
-    async def _run(self, connection: ServerConnection) -> None:
-        """Run an open connection to the end; nobody awaits this, so what goes wrong is logged."""
-        self.server.opened += 1
-        try:
-            async with connection:
-                await self.handler(connection)
-        except Exception:
-            connection.logger.error("connection handler failed", exc_info=True)
-        finally:
-            self.server.opened -= 1
-            self.server.all_connections.discard(connection)
-
-
-def _seconds_left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - monotonic())
-
 
 def with_path(handler: Callable[..., Awaitable[None]]) -> Handler:
     """Accept a handler of the old style, which takes the connection and the path."""
-    if not takes_path(handler, 4):
+    if not takes_path(handler, 3):
         return handler
 
     @functools.wraps(handler)
@@ -351,7 +240,7 @@ def serve(
     if kwargs.get("ssl") is not None:
         kwargs.setdefault("ssl_handshake_timeout", open_timeout)
         kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
-    acceptor = _Acceptor(handler, options)
+    acceptor = HandlerAcceptor(with_path(handler), options, ServerConnection)
 
     if not kwargs.get("unix"):
         kwargs |= {"host": host, "port": port}

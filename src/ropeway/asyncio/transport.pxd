@@ -36,6 +36,7 @@ cdef class StreamTransport(Polled):
     cdef readonly bint _closing
 
     cdef _watch(self)
+
     @cython.locals(direct=StreamReceiver, size="Py_ssize_t")
     cdef bint _read_once(self) except -1
     cdef _unwatch(self)

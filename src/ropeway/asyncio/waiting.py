@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ..exceptions import ConnectionClosedOK
 from ..typing import Data
 from .dispatch import make_waiter
 from .link import Link
@@ -65,11 +64,22 @@ class Waiting(Link):
 
     async def _wait_lost(self) -> None:
         """Wait until the connection is over; its deadline sees to it that this ends."""
+        if not self._is_lost:
+            # One for each task, so that cancelling one doesn't end the wait of the others.
+            await self._lost_future()
+
+    def _lost_future(self) -> asyncio.Future[None]:
+        """Make a future that is done when the connection is over."""
+        waiter = self.loop.create_future()
         if self._is_lost:
-            return
-        if self._lost is None:
-            self._lost = self.loop.create_future()
-        await asyncio.shield(self._lost)
+            waiter.set_result(None)
+        elif self._lost is None:
+            self._lost = [waiter]
+        else:
+            # A task that waits again and again, and is cancelled, must not pile them up.
+            self._lost = [other for other in self._lost if not other.done()]
+            self._lost.append(waiter)
+        return waiter
 
     async def _raise_closed(self) -> None:
         """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
@@ -78,8 +88,8 @@ class Waiting(Link):
 
     async def _end_iteration(self) -> Data:
         """End iterating over messages, as the way in which the connection ended demands."""
-        await self._wait_lost()
-        # In a variable, the exception would refer to this frame and this frame to it.
-        if isinstance(self.close_exc, ConnectionClosedOK):
+        if not self._is_lost:
+            await self._wait_lost()
+        if self.protocol.closing.is_clean():
             raise StopAsyncIteration
         raise self.close_exc

@@ -123,6 +123,7 @@ class WebSocketCommonProtocol(Connection):
         self.path: str
         self.request_headers: Headers
         self.response_headers: Headers
+        self._connection_lost: asyncio.Future[None] | None = None
         self._transferring: asyncio.Future[None] | None = None
         self._closing_connection: asyncio.Future[None] | None = None
         if legacy_recv:
@@ -306,11 +307,9 @@ class WebSocketCommonProtocol(Connection):
     @property
     def connection_lost_waiter(self) -> asyncio.Future[None]:
         """A future that is done when the transport is gone."""
-        if self._lost is None:
-            self._lost = self.loop.create_future()
-            if self._is_lost:
-                self._lost.set_result(None)
-        return self._lost
+        if self._connection_lost is None:
+            self._connection_lost = self._lost_future()
+        return self._connection_lost
 
     def connection_open(self) -> None:
         """Be told that the opening handshake is over, before the first message."""

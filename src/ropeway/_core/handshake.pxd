@@ -1,0 +1,4 @@
+# Types for handshake.py.
+
+cpdef check_upgrade(headers)
+cpdef single_value(headers, name)
