@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import against_raw, both_roles, pair
 from ..support.rawpeer import BINARY, PING, PONG, TEXT
 from ..support.subject import (
@@ -22,6 +23,7 @@ from ..support.subject import (
 )
 
 
+@asyncio_only
 @both_roles
 async def test_attributes_of_an_open_connection(role: str) -> None:
     async with against_raw(
@@ -119,6 +121,7 @@ async def test_a_connection_is_a_context_and_an_iterable_not_a_coroutine(role: s
         assert await receiving == "y"
 
 
+@asyncio_only
 @both_roles
 async def test_subclass_with_its_own_methods(role: str) -> None:
     base = ClientConnection if role == "client" else ServerConnection
@@ -208,6 +211,7 @@ async def test_deprecated_open_and_closed(role: str) -> None:
             assert ws.closed is True
 
 
+@asyncio_only
 @only_ropeway
 @both_roles
 async def test_taking_the_transport_loses_nothing(role: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import against_raw, both_roles, fill, pair, settle
 from ..support.rawpeer import BINARY, PING, PONG, TEXT, RawPeer
 from ..support.subject import State, only_ropeway
@@ -111,6 +112,7 @@ async def test_recv_streaming_resumes_reading(role: str) -> None:
         await producing
 
 
+@asyncio_only
 @both_roles
 @pytest.mark.parametrize("write_limit", [1024, (1024, 256), 1 << 15, (1 << 16, None)])
 async def test_send_waits_while_the_peer_does_not_read(role: str, write_limit: Any) -> None:
@@ -126,6 +128,7 @@ async def test_send_waits_while_the_peer_does_not_read(role: str, write_limit: A
         assert [await raw.recv_payload(TEXT) for _ in others] == [b"0", b"1", b"2"]
 
 
+@asyncio_only
 @both_roles
 async def test_write_limit_bounds_what_is_buffered(role: str) -> None:
     async with against_raw(role, write_limit=10_000, receive_buffer=SMALL) as (ws, _):

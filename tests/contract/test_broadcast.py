@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import broadcast
 from ..support.endpoints import against_raw, both_roles, settle
 from ..support.rawpeer import BINARY, TEXT, RawPeer
-from ..support.subject import ConcurrencyError, State, broadcast, only_ropeway
+from ..support.subject import ConcurrencyError, State, only_ropeway
 
 
 @contextlib.asynccontextmanager

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import against_raw, both_roles, fill, settle, until
 from ..support.rawpeer import BINARY, CLOSE, CONT, PING, PONG, TEXT
 from ..support.subject import ConnectionClosedError, ConnectionClosedOK, State, only_ropeway
+
+pytestmark = asyncio_only
 
 
 async def with_timeout(ws: Any) -> Any:

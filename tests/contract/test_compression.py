@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import broadcast
 from ..support.endpoints import against_raw, both_roles, pair
 from ..support.rawpeer import (
     BINARY,
@@ -23,7 +24,7 @@ from ..support.rawpeer import (
     RawFrame,
     RawPeer,
 )
-from ..support.subject import ConnectionClosedError, broadcast, only_ropeway
+from ..support.subject import ConnectionClosedError, only_ropeway
 
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 NO_TAKEOVER = (

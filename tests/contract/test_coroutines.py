@@ -16,6 +16,7 @@ from unittest import mock
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import against_raw, both_roles, settle
 from ..support.rawpeer import BINARY, TEXT
 from ..support.subject import (
@@ -36,6 +37,8 @@ from .operations import (
     waiting_for,
     wrapped,
 )
+
+pytestmark = asyncio_only
 
 REUSED = "cannot reuse already awaited"
 AWAITED_BY_ANOTHER = "coroutine is being awaited already"

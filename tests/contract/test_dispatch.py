@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import against_raw, both_roles, pair, settle
 from ..support.rawpeer import CONT, PING, PONG, TEXT
 from ..support.subject import ConnectionClosed, ConnectionClosedOK
+
+pytestmark = asyncio_only
 
 name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import (
     DEFAULTS,
     Handed,
@@ -34,6 +35,8 @@ from ..support.subject import (
     unix_serve,
 )
 from .operations import BLOCKER, SMALL, blocked
+
+pytestmark = asyncio_only
 
 READ = 1 << 18
 """Bytes that one read may take in, whatever the limits are."""

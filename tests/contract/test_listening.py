@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import DEFAULTS, connecting, port_of, serving, until
 from ..support.rawpeer import TEXT, RawPeer
 from ..support.subject import NAME, connect, only_ropeway, serve, unix_connect, unix_serve
+
+pytestmark = asyncio_only
 
 
 async def echo(ws: Any) -> None:

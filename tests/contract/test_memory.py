@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import (
     Handed,
     against_raw,
@@ -29,9 +30,12 @@ from ..support.endpoints import (
 from ..support.rawpeer import TEXT, RawPeer
 from ..support.subject import NAME, ORACLE, ConnectionClosed
 
-pytestmark = pytest.mark.skipif(
-    sys.implementation.name != "cpython", reason="reference counting is CPython's"
-)
+pytestmark = [
+    asyncio_only,
+    pytest.mark.skipif(
+        sys.implementation.name != "cpython", reason="reference counting is CPython's"
+    ),
+]
 
 
 @pytest.fixture(autouse=True)

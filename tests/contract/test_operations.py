@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import against_raw, both_roles, settle, until
 from ..support.rawpeer import TEXT
 from ..support.subject import ConnectionClosedError
@@ -22,6 +23,8 @@ from .operations import (
     waiting_for,
     wrapped,
 )
+
+pytestmark = asyncio_only
 
 # Cancellation
 

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only, broadcast
 from ..support.endpoints import against_raw, both_roles, pair, settle, until
 from ..support.rawpeer import BINARY, CLOSE, TEXT, RawPeer
-from ..support.subject import ORACLE, ConnectionClosed, ConnectionClosedOK, broadcast
+from ..support.subject import ORACLE, ConnectionClosed, ConnectionClosedOK
 from .operations import SMALL, blocked
+
+pytestmark = asyncio_only
 
 COUNT = 10_000
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import (
     Handed,
     against_raw,
@@ -43,6 +44,8 @@ from .operations import (
     task_of,
     waiting_for,
 )
+
+pytestmark = asyncio_only
 
 who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import Handed, against_raw, both_roles, pair, settle, until
 from ..support.rawpeer import BINARY, TEXT, frame
 from ..support.subject import (
@@ -21,6 +22,8 @@ from ..support.subject import (
     unix_serve,
 )
 from .operations import BLOCKER, SMALL, blocked
+
+pytestmark = asyncio_only
 
 QUIET: dict[str, Any] = {"compression": None, "ping_interval": None, "close_timeout": 5}
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from .drivers import connect, serve
 from .rawpeer import RawPeer
-from .subject import State, connect, serve
+from .subject import State
 
 both_roles = pytest.mark.parametrize("role", ["client", "server"])
 

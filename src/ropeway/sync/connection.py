@@ -266,14 +266,14 @@ class Connection(Attributes, Link):
         if not isinstance(parts, Iterable):
             raise TypeError("data must be str, bytes, or iterable")
         items = iter(parts)
-        for part in items:
-            kind = Parts(part, "iterable", text)
-            break
-        else:
+        try:
+            first = next(items)
+        except StopIteration:
             return
         self._begin_fragments()
         try:
-            self._send_fragment(kind.opcode, part, False, compress)
+            kind = Parts(first, "iterable", text)
+            self._send_fragment(kind.opcode, first, False, compress)
             for part in items:
                 kind.check(part)
                 self._send_fragment(OP_CONT, part, False, compress)

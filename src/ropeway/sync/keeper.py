@@ -39,9 +39,9 @@ class Keeper:
     """The keeper of this process; `keeper` gives it.
 
     Invariants: each connection that was adopted and not forgotten is watched by the selector or is
-    among ``_loose``, or both; only those in ``_loose`` are looked at without an event. While
-    ``dozing``, whoever changes something about a loose connection calls ``wake()``. A connection's
-    lock may be held when the keeper's is taken, never the other way round.
+    among ``_loose``, or both; only those in ``_loose`` are looked at without an event, once a tick.
+    While ``dozing`` there are no ticks, and whoever uses a connection calls ``wake()``. A thread
+    with a connection's lock may take the keeper's, never the other way round.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,8 @@ class Keeper:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
                 self._thread.start()
-        if self.dozing:
+            dozing = self.dozing
+        if dozing:
             self.wake()
 
     def forget(self, wire: Wire, sock: socket.socket) -> None:
@@ -134,7 +135,9 @@ class Keeper:
     def _time_to_sleep(self) -> float | None:
         with self._lock:
             wakes_at = self._deadlines.earliest() or NEVER
-            if self._loose and not self.dozing:
+            if not self._loose:
+                self.dozing = True
+            elif not self.dozing:
                 wakes_at = min(wakes_at, self._next_tick)
             if self._urgent:
                 wakes_at = 0.0
@@ -194,8 +197,9 @@ class Keeper:
                 self._watch(wire, wants & (READ | WRITE))
                 if wants & READ:
                     self._loose.discard(wire)
-                else:
+                elif wire not in self._loose:
                     self._loose.add(wire)
+                    self.dozing = False
         return bool(wants & STIRRED)
 
     def _watch(self, wire: Wire, mask: int) -> None:

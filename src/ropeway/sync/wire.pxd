@@ -38,14 +38,14 @@ cdef class Wire:
     cdef object _view
     cdef bint _in_place
     cdef readonly bint _leading
-    cdef unsigned long long _reads
+    cdef readonly unsigned long long _reads
     cdef unsigned long long _reads_seen
     cdef readonly bint _receiving
     cdef object _stream
 
     cdef object _backlog
-    cdef unsigned long long _queued
-    cdef unsigned long long _written
+    cdef readonly unsigned long long _queued
+    cdef readonly unsigned long long _written
     cdef bint _ending
     cdef readonly int _writers
     cdef readonly bint _fragmenting
@@ -70,6 +70,7 @@ cdef class Wire:
     @cython.locals(size="Py_ssize_t")
     cdef bint _read_now(self) except -1
 
+    cdef _read_all_now(self)
     cdef _deliver_pongs(self)
     cdef _end_pings(self)
 

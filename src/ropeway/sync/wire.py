@@ -29,6 +29,9 @@ from .waiting import DONT_WAIT
 FIRST_BUFFER = 4 * 1024
 LATER_BUFFER = 128 * 1024
 
+# What a peer that never stops sending is granted at a time.
+MOST_READS = 16
+
 # POSIX guarantees 16 places for sendmsg(), Linux and the BSDs have 1024.
 MOST_PLACES = 64
 
@@ -230,6 +233,11 @@ class Wire:
         self._take(size, failure)
         return True
 
+    def _read_all_now(self) -> None:
+        for _ in range(MOST_READS):
+            if self._is_lost or not self._read_now():
+                break
+
     # Pings
 
     def _deliver_pongs(self) -> None:
@@ -329,9 +337,8 @@ class Wire:
             self.logger.debug("! error while sending data", exc_info=exc)
         self._note(exc)
         self._aborted = True
-        # The peer may have said why it is gone.
-        while not self._leading and not self._is_lost and self._read_now():
-            pass
+        if not self._leading:
+            self._read_all_now()  # the peer may have said why it is gone
         self._abort(None)
 
     # Time and the end
@@ -343,6 +350,10 @@ class Wire:
             if self._is_lost:
                 return
             protocol = self.protocol
+            if not self._leading:
+                self._read_all_now()  # before the peer is called silent, it is heard
+                if self._is_lost:
+                    return
             due = protocol.next_deadline(now)
             if due is not None and due <= now:
                 protocol.on_deadline(now)

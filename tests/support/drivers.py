@@ -1,0 +1,59 @@
+"""The driver under test: what ``endpoints`` makes connections with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from . import subject
+from .subject import ORACLE
+
+__all__ = ["ORACLE", "asyncio_only", "broadcast", "connect", "serve", "threads", "worker"]
+
+asyncio_only = pytest.mark.asyncio_only
+"""A test of what only a driver for event loops has, such as tasks, cancellation and transports."""
+
+_driver: dict[str, Any] = {
+    "connect": subject.connect,
+    "serve": subject.serve,
+    "broadcast": subject.broadcast,
+    "worker": "coroutine",
+}
+
+
+def connect(*arguments: Any, **options: Any) -> Any:
+    return _driver["connect"](*arguments, **options)
+
+
+def serve(*arguments: Any, **options: Any) -> Any:
+    return _driver["serve"](*arguments, **options)
+
+
+def broadcast(*arguments: Any, **options: Any) -> Any:
+    return _driver["broadcast"](*arguments, **options)
+
+
+def worker() -> str:
+    """Name what runs side by side, for the texts of exceptions."""
+    return str(_driver["worker"])
+
+
+@contextlib.contextmanager
+def threads() -> Iterator[None]:
+    """Test the driver for threads."""
+    from . import threads as adapter
+
+    before = dict(_driver)
+    _driver.update(
+        connect=adapter.connect,
+        serve=adapter.serving,
+        broadcast=adapter.broadcast,
+        worker="thread",
+    )
+    try:
+        yield
+    finally:
+        _driver.update(before)
