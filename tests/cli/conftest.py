@@ -23,6 +23,15 @@ from ..support.tls import TLS
 
 Ropeway = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
+START = """
+import signal, sys
+from ropeway.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+COMMAND = (sys.executable, "-W", "error", "-c", START)
+"""``ropeway``, in which Ctrl-C works also where a shell started the tests in the background."""
+
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\r\nnext"
 
 
@@ -50,7 +59,7 @@ def ropeway_command(environment: dict[str, str], tmp_path: Path) -> Ropeway:
         *arguments: str, stdin: bytes = b"", check: int | None = 0
     ) -> subprocess.CompletedProcess[bytes]:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "ropeway", *arguments],
+            [*COMMAND, *arguments],
             input=stdin,
             env=environment,
             cwd=tmp_path,

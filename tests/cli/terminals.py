@@ -144,8 +144,9 @@ def in_terminal(
 
 
 IN_TERMINAL = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from ropeway.__main__ import main
 sys.exit(main())
 """

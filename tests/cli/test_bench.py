@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from ropeway.cli.latencies import MOST_ROWS, Latencies, bars, duration
 
 from ..support.require import require_package
-from .conftest import Background, Ropeway
+from .conftest import COMMAND, Background, Ropeway
 
 QUICK = ("-d", "300ms", "--warmup", "50ms")
 
@@ -89,7 +89,7 @@ def test_a_server_that_refuses(ropeway_command: Ropeway, uri: str) -> None:
 def test_interrupting_shows_what_there_is(
     environment: dict[str, str], uri: str, server: Background
 ) -> None:
-    command = [sys.executable, "-m", "ropeway", "bench", uri, "--json", "-d", "1h", "--warmup", "0"]
+    command = [*COMMAND, "bench", uri, "--json", "-d", "1h", "--warmup", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         server.await_connections(10)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ..support.tls import TLS
-from .conftest import Background, Ropeway
+from .conftest import COMMAND, Background, Ropeway
 
 
 def objects(output: bytes) -> list[dict[str, Any]]:
@@ -246,7 +246,7 @@ def test_a_server_of_something_else(ropeway_command: Ropeway) -> None:
 
 
 def test_nobody_reads_the_output(environment: dict[str, str], uri: str) -> None:
-    command = [sys.executable, "-m", "ropeway", f"{uri}/feed?100000", "-n"]
+    command = [*COMMAND, f"{uri}/feed?100000", "-n"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -260,7 +260,7 @@ def test_nobody_reads_the_output(environment: dict[str, str], uri: str) -> None:
 def test_the_output_cannot_be_written(ropeway_command: Ropeway, uri: str, tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("only Linux has a file that is always full")
-    command = [sys.executable, "-m", "ropeway", f"{uri}/feed?1", "-n"]
+    command = [*COMMAND, f"{uri}/feed?1", "-n"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=40, check=False)
     assert done.returncode == 1
@@ -287,7 +287,7 @@ def test_streams_that_are_closed(environment: dict[str, str], uri: str) -> None:
 def test_a_signal_closes_the_connection(
     environment: dict[str, str], uri: str, number: signal.Signals, code: int
 ) -> None:
-    command = [sys.executable, "-m", "ropeway", f"{uri}/wait", "-n", "-f", "json"]
+    command = [*COMMAND, f"{uri}/wait", "-n", "-f", "json"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -357,6 +357,20 @@ def test_a_proxy(ropeway_command: Ropeway, uri: str) -> None:
     done = ropeway_command(uri, "--proxy", proxy, check=3)
     assert b"secret" not in done.stderr
     assert ropeway_command(uri, "--no-proxy", stdin=b"x\n").stdout == b"x\n"
+
+
+def test_a_proxy_that_needs_a_package(environment: dict[str, str], uri: str) -> None:
+    code = """
+import sys
+sys.modules["python_socks"] = None
+from ropeway.cli import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", code, uri, "--proxy", "socks5h://127.0.0.1:1", "-n"]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=40, check=False)
+    assert done.returncode == 3
+    assert b"python-socks" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,7 +20,7 @@ from ropeway.asyncio.server import serve
 from ropeway.cli import handlers
 from ropeway.exceptions import InvalidStatus
 
-from .conftest import Ropeway
+from .conftest import COMMAND, Ropeway
 
 Serving = Callable[..., "AbstractContextManager[Server]"]
 
@@ -55,7 +54,7 @@ def serving(environment: dict[str, str], tmp_path: Path) -> Serving:
 
     @contextlib.contextmanager
     def serve(*arguments: str) -> Iterator[Server]:
-        command = [sys.executable, "-W", "error", "-m", "ropeway", "serve", "--port", "0"]
+        command = [*COMMAND, "serve", "--port", "0"]
         with subprocess.Popen(
             [*command, *arguments],
             env=environment,

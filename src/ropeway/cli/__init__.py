@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__, build
 from . import bench, connect, run, serve
+from .exits import INTERRUPTED
 
 __all__ = ["main"]
 
@@ -55,9 +56,13 @@ def main(argv: list[str] | None = None) -> int:
     if execute is None:
         parser.print_help()
         return 2
-    if execute is not run.execute:  # a program sees what python would have shown it
-        _open_standard_streams()
-    return execute(options)
+    if execute is run.execute:  # the program sees what python would have shown it
+        return execute(options)
+    _open_standard_streams()
+    try:
+        return execute(options)
+    except KeyboardInterrupt:  # before the command was ready to end in order
+        return INTERRUPTED
 
 
 def _open_standard_streams() -> None:

@@ -14,12 +14,16 @@ from ..exceptions import (
     InvalidProxy,
     InvalidStatus,
     ProxyError,
+    WebSocketException,
 )
 from .exits import CLOSED_BADLY, REFUSED, UNREACHABLE
 from .target import Target
 from .text import hide_secrets, printable
 
-__all__ = ["failure"]
+__all__ = ["FAILURES", "failure"]
+
+FAILURES = (OSError, WebSocketException, TimeoutError, ValueError, ImportError)
+"""What connecting may raise; ImportError where a proxy needs a package that is not installed."""
 
 BODY_SHOWN = 300
 """Characters of a refusal's body that are shown."""

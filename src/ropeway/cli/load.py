@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..asyncio.client import ClientConnection
-from ..exceptions import ConnectionClosed, WebSocketException
-from .failures import failure
+from ..exceptions import ConnectionClosed
+from .failures import FAILURES, failure
 from .latencies import Latencies
 from .lines import Message
 from .target import Target
@@ -143,7 +143,7 @@ class Load:
                 began = clock()
                 try:
                     connection = await self._target.connect()
-                except (OSError, WebSocketException, TimeoutError, ValueError) as exc:
+                except FAILURES as exc:
                     reason, code = failure(exc, self._target)
                     self._failed(reason, code)
                     return

@@ -258,8 +258,8 @@ def _show_rich(load: Load, target: Target) -> None:
             Text(name, style="dim"), Text(value, style="bold cyan" if "/s" in name else "")
         )
     console.print(rates)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("", no_wrap=True, min_width=9)
     for column in COLUMNS:
         table.add_column(column, justify="right", style="bold" if column == "p99" else "")
     for name, row in _durations(load):

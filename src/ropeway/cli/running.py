@@ -44,7 +44,9 @@ def run(
         def terminate() -> None:
             nonlocal was_terminated
             was_terminated = True
-            task.cancel()
+            # Who is closing already goes on with it: a terminal and a parent may both send one.
+            if not task.cancelling():
+                task.cancel()
 
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):

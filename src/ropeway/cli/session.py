@@ -8,8 +8,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..exceptions import ConnectionClosed, InvalidMessage, InvalidStatus, WebSocketException
-from .failures import failure
+from ..exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from .failures import FAILURES, failure
 from .lines import Message
 from .target import Target
 
@@ -94,7 +94,7 @@ class Session:
         while True:
             try:
                 connection = await self.target.connect()
-            except (OSError, WebSocketException, TimeoutError, ValueError) as exc:
+            except FAILURES as exc:
                 reason, code = failure(exc, self.target)
                 again = self._reconnect and _is_temporary(exc) and not self._leaving
                 delay = next(delays) if again else None
