@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ..support.drivers import asyncio_only
 from ..support.endpoints import both_roles, settle
 from ..support.rawpeer import (
     BINARY,
@@ -27,6 +28,8 @@ from ..support.rawpeer import (
 from ..support.subject import ConcurrencyError, State, broadcast, module, only_ropeway
 from .test_broadcast import several, start_fragmented
 from .test_compression import DEFLATE
+
+pytestmark = asyncio_only
 
 COUNT = 5
 WAITING = slice(2, COUNT)
