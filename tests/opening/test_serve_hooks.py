@@ -298,6 +298,21 @@ async def test_create_connection_makes_the_connection() -> None:
     assert made[0]["max_queue"] == 3
 
 
+@only_ropeway
+async def test_without_a_write_limit_there_is_the_default() -> None:
+    class Mine(ServerConnection):  # type: ignore[misc, valid-type]
+        pass
+
+    async def handler(connection: Any) -> None:
+        _, high = connection.transport.get_write_buffer_limits()
+        await connection.send(str(high))
+
+    for create in [None, Mine]:
+        async with serving(handler, create_connection=create, write_limit=None) as server:
+            async with visiting(server) as connection:
+                assert await connection.recv() == str(2**15)
+
+
 async def test_what_the_handler_is_given() -> None:
     seen: list[Any] = []
 

@@ -54,7 +54,7 @@ class LinkTerms(Terms):
         ping_timeout: float | None,
         close_timeout: float | None,
         max_queue: int | tuple[int | None, int | None] | None,
-        write_limit: int | tuple[int, int | None],
+        write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
         Terms.__init__(self, ping_interval, ping_timeout, close_timeout, max_queue)
         self.write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)

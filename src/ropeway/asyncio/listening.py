@@ -81,6 +81,7 @@ class Listener:
         for sock in self._accepting:
             sock.close()
         self._accepting = []
+        self._kinds.clear()
         self._server.close()
 
     async def wait_closed(self) -> None:
