@@ -186,21 +186,25 @@ class Keeper:
         """See to a connection and watch what it wants watched; tell whether it is in use."""
         try:
             wants = wire._tend(events)
+            if not wants & GONE:
+                self._attend(wire, wants)
         except Exception:
+            # One connection's trouble must not end the thread that all others need.
             LOGGER.error("looking after a connection failed", exc_info=True)
             wire.abort()
             return False
-        if wants & GONE:
-            return False
-        with self._lock:
-            if wire in self._adopted:
-                self._watch(wire, wants & (READ | WRITE))
-                if wants & READ:
-                    self._loose.discard(wire)
-                elif wire not in self._loose:
-                    self._loose.add(wire)
-                    self.dozing = False
         return bool(wants & STIRRED)
+
+    def _attend(self, wire: Wire, wants: int) -> None:
+        with self._lock:
+            if wire not in self._adopted:
+                return
+            self._watch(wire, wants & (READ | WRITE))
+            if wants & READ:
+                self._loose.discard(wire)
+            elif wire not in self._loose:
+                self._loose.add(wire)
+                self.dozing = False
 
     def _watch(self, wire: Wire, mask: int) -> None:
         before = self._watched.get(wire, 0)
