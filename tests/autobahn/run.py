@@ -35,12 +35,16 @@ SIDES = {
     "client": ("run_fuzzingserver.sh", "echo_client.py", ["{url}", "{agent}"]),
 }
 
+DRIVERS = {"asyncio": "", "sync": "sync_"}
+"""What the names of their programs begin with."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What one run of the suite said of one side of one build."""
 
     build: str
+    driver: str
     side: str
     behaviour: Counter[str]
     closing: Counter[str]
@@ -63,9 +67,9 @@ def main() -> int:
     subprocess.run([scripts / "install.sh", cache], check=True)
 
     outcomes = []
-    for build, side in itertools.product(options.build, options.side):
-        print(f"\n{side}, {build} build:", flush=True)
-        outcomes.append(play(scripts, cache, build, side, options))
+    for build, driver, side in itertools.product(options.build, options.driver, options.side):
+        print(f"\n{driver} {side}, {build} build:", flush=True)
+        outcomes.append(play(scripts, cache, build, driver, side, options))
     report(outcomes)
     failed = sum(len(outcome.failed) for outcome in outcomes)
     missing = sum(max(0, expected - outcome.behaviour.total()) for outcome in outcomes)
@@ -77,6 +81,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help=f"leave out {SLOW_GROUPS}")
     parser.add_argument("--side", nargs="+", choices=list(SIDES), default=list(SIDES))
+    parser.add_argument("--driver", nargs="+", choices=list(DRIVERS), default=list(DRIVERS))
     parser.add_argument(
         "--build", nargs="+", choices=["compiled", "pure"], default=["compiled", "pure"]
     )
@@ -87,10 +92,13 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def play(scripts: Path, cache: Path, build: str, side: str, options: argparse.Namespace) -> Outcome:
+def play(
+    scripts: Path, cache: Path, build: str, driver: str, side: str, options: argparse.Namespace
+) -> Outcome:
     """Run the suite once and read its index."""
     script, testee, arguments = SIDES[side]
-    out = options.out.resolve() / f"{side}-{build}"
+    testee = DRIVERS[driver] + testee
+    out = options.out.resolve() / f"{driver}-{side}-{build}"
     index = out / "index.json"
     index.unlink(missing_ok=True)
     started = time.monotonic()
@@ -104,6 +112,7 @@ def play(scripts: Path, cache: Path, build: str, side: str, options: argparse.Na
     cases = json.loads(index.read_text()).get("ropeway", {}) if index.exists() else {}
     return Outcome(
         build=build,
+        driver=driver,
         side=side,
         behaviour=Counter(case["behavior"] for case in cases.values()),
         closing=Counter(case["behaviorClose"] for case in cases.values()),
@@ -118,14 +127,14 @@ def is_strict(case: dict[str, str]) -> bool:
 
 def report(outcomes: list[Outcome]) -> None:
     """Print a line for each run, and the cases that failed."""
-    print(f"\n{'build':9} {'side':7} {'cases':>5} {'seconds':>7}  behaviour / closing")
+    print(f"\n{'build':9} {'driver':8} {'side':7} {'cases':>5} {'seconds':>7}  behaviour / closing")
     for outcome in outcomes:
         print(
-            f"{outcome.build:9} {outcome.side:7} {outcome.behaviour.total():5} "
+            f"{outcome.build:9} {outcome.driver:8} {outcome.side:7} {outcome.behaviour.total():5} "
             f"{outcome.seconds:7.0f}  {tally(outcome.behaviour)} / {tally(outcome.closing)}"
         )
         if outcome.failed:
-            print(f"{'':18}not strict: {' '.join(outcome.failed)}")
+            print(f"{'':27}not strict: {' '.join(outcome.failed)}")
 
 
 def tally(counts: Counter[str]) -> str:
