@@ -49,6 +49,15 @@ def test_at_a_rate(ropeway_command: Ropeway, uri: str) -> None:
     assert result["size"] == 1024
 
 
+def test_a_rate_that_nobody_can_bear(ropeway_command: Ropeway, uri: str) -> None:
+    arguments = ["bench", uri, "-c", "2", "--rate", "10000000", *QUICK, "--json"]
+    result = json.loads(ropeway_command(*arguments, check=None).stdout)
+    assert 0 < result["received"] <= result["sent"]
+    assert result["duration"] < 10
+    # What was due and not sent in time counts against the server, or who measures.
+    assert result["latency"]["max"] > 0.1
+
+
 def test_one_way(ropeway_command: Ropeway, uri: str) -> None:
     result = measured(ropeway_command, uri, "-c", "2", "--one-way")
     assert result["sent"] > 0

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from ..support.proxies import ConnectProxy
 from ..support.tls import TLS
 from .conftest import COMMAND, Background, Ropeway
 
@@ -348,6 +352,36 @@ def test_tls(ropeway_command: Ropeway, tls_server: Background, tls: TLS) -> None
 def test_tls_where_there_is_none(ropeway_command: Ropeway, server: Background) -> None:
     done = ropeway_command(f"wss://127.0.0.1:{server.port}", check=3)
     assert b"try ws://" in done.stderr
+
+
+def test_a_certificate_of_ones_own(ropeway_command: Ropeway, tls: TLS, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("client@example.org")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with Background(ssl=context) as server:
+        trusting = (f"wss://127.0.0.1:{server.port}", "--ca", "ca.pem")
+        done = ropeway_command(*trusting, "--cert", "cert.pem", "--key", "key.pem", stdin=b"x\n")
+        assert done.stdout == b"x\n"
+        assert ropeway_command(*trusting, check=None).returncode in (1, 3, 4)
+
+
+async def test_through_a_proxy(ropeway_command: Ropeway, uri: str) -> None:
+    async with ConnectProxy(credentials=("me", "secret")) as proxy:
+        url = f"http://me:secret@127.0.0.1:{proxy.port}"
+        done = await asyncio.to_thread(ropeway_command, uri, "--proxy", url, stdin=b"x\n")
+        assert done.stdout == b"x\n"
+        (asked,) = proxy.asked
+        assert f"ws://{asked.host}:{asked.port}" == uri
+        wrong = f"http://me:wrong@127.0.0.1:{proxy.port}"
+        done = await asyncio.to_thread(ropeway_command, uri, "--proxy", wrong, check=3)
+        assert b"the proxy failed: " in done.stderr
+        assert b"407" in done.stderr
 
 
 def test_a_proxy(ropeway_command: Ropeway, uri: str) -> None:

@@ -271,6 +271,21 @@ def test_reconnecting(enter: Enter, uri: str, server: Background) -> None:
         assert terminal.end() == 0
 
 
+def test_greetings_are_shown(enter: Enter, uri: str) -> None:
+    with enter(uri, "-x", "good morning") as terminal:
+        terminal.expect("> good morning\n< good morning")
+
+
+def test_a_terminal_of_another_encoding(
+    enter: Enter, uri: str, environment: dict[str, str]
+) -> None:
+    environment["PYTHONIOENCODING"] = "latin-1"
+    with enter(uri, "-x", "\u5c71") as terminal:
+        terminal.expect("connected")
+        terminal.type("/ping" + ENTER)
+        terminal.expect("pong after")
+
+
 def test_a_pipe_on_one_side_is_a_pipe(prompt: Enter, uri: str) -> None:
     with prompt(f"{uri}/feed?1", "--no-input") as terminal:
         assert terminal.end() == 0

@@ -8,6 +8,7 @@ package it imports when it runs: ``ropeway --help`` loads no event library.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import platform
 import re
@@ -74,6 +75,9 @@ def _open_standard_streams() -> None:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal can show every language.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _is_uri(arguments: Sequence[str]) -> bool:

@@ -68,6 +68,9 @@ class Pipe:
                 line = f"{iso(now)} {line}"
         await self.output.write(f"{line}\n".encode("utf-8", "surrogatepass"))
 
+    async def sent(self, message: Message) -> None:
+        """Whoever wrote the line knows."""
+
     async def closed(self, connection: ClientConnection, reason: str, code: int) -> None:
         await self._event(
             type="close", code=connection.close_code, reason=connection.close_reason or ""

@@ -16,7 +16,7 @@ from .target import Target
 if TYPE_CHECKING:
     from ..asyncio.client import ClientConnection
 
-__all__ = ["Face", "Session"]
+__all__ = ["Face", "Session", "look_at"]
 
 FIRST_DELAY, LARGEST_DELAY = 1.0, 30.0
 """Seconds between attempts: somebody is waiting, so the first comes soon."""
@@ -36,6 +36,9 @@ class Face(Protocol):
 
     async def message(self, message: Message) -> None:
         """A message arrived. Returning late slows the server down."""
+
+    async def sent(self, message: Message) -> None:
+        """A message was sent."""
 
     async def closed(self, connection: ClientConnection, reason: str, code: int) -> None:
         """The connection is closed; ``code`` is what the command would exit with."""
@@ -121,6 +124,7 @@ class Session:
                     await self._face.opened(connection)
                     for greeting in self._greetings:
                         await connection.send(greeting)
+                        await self._face.sent(greeting)
                     self._is_open.set()
                     await self._receive(connection)
         finally:
@@ -190,6 +194,7 @@ class Session:
         """
         connection = await self.opened()
         pong = asyncio.ensure_future(await connection.ping())
+        pong.add_done_callback(look_at)
         while not pong.done():
             received = self._received
             await asyncio.wait({pong}, timeout=SETTLING)
@@ -214,6 +219,12 @@ class Session:
                 await connection.close(code)
         except TimeoutError:
             connection.abort()
+
+
+def look_at(pong: asyncio.Future[float]) -> None:
+    """Look at how a ping ended, also when nobody waits for it any more."""
+    if not pong.cancelled():
+        pong.exception()
 
 
 def _delays() -> Iterator[float]:

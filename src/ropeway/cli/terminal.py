@@ -42,7 +42,7 @@ class Screen(Protocol):
         """Tell how the connection is, where there is a place for it."""
 
     async def type(self) -> str | None:
-        """Wait for a line; None when there will be no more: Ctrl-D, or Ctrl-C twice."""
+        """Wait for a line; None when there will be no more, after Ctrl-D."""
 
     async def close(self) -> None:
         """Show what is not shown yet, give the terminal back."""
@@ -80,6 +80,9 @@ class Terminal:
     async def message(self, message: Message) -> None:
         await self._message(message, incoming=True)
 
+    async def sent(self, message: Message) -> None:
+        await self._message(message, incoming=False)
+
     async def closed(self, connection: ClientConnection, reason: str, code: int) -> None:
         self._screen.state("closed")
         await (self.error if code else self.event)(reason)
@@ -89,9 +92,6 @@ class Terminal:
         await self.error(reason if delay is None else f"{reason}; trying again in {delay:.1f} s")
 
     # What commands tell
-
-    async def sent(self, message: Message) -> None:
-        await self._message(message, incoming=False)
 
     async def event(self, *lines: str) -> None:
         for line in lines:
