@@ -100,6 +100,14 @@ CONTENDERS = {
         Contender("picows (unread)", "picows_unread", server=False, only=("7",)),
         Contender("picows.websockets", "picows_websockets"),
         Contender("websockets", "websockets"),
+        Contender(
+            "ropeway.sync",
+            "ropeway_sync",
+            server=False,
+            quick=False,
+            loops=THREADS,
+            environment={"ROPEWAY_PURE": "0"},
+        ),
         Contender("websockets.sync", "websockets_sync", server=False, quick=False, loops=THREADS),
         Contender("aiohttp", "aiohttp"),
         Contender("wsproto", "wsproto", quick=False),
@@ -115,6 +123,9 @@ CONTENDERS = {
             warm_up=1,  # its compiler
         ),
         Contender("bare", "bare", client=False, verified=False, only=("1", "2", "3")),
+        Contender(
+            "bare socket", "bare_blocking", server=False, quick=False, loops=THREADS, only=("6-1",)
+        ),
         Contender("bare loop", "bare_sends", client=False, only=("8-*",)),
         Contender("C", FLOOR, tls=False, loops=NO_LOOP),
     )
