@@ -83,11 +83,11 @@ class ClientProtocol(Protocol):
 
         """
         super().__init__(CLIENT, state=state, max_size=max_size, logger=logger)
-        self.uri = uri
+        self.uri: WebSocketURI = uri
         self.origin = origin
-        self.available_extensions = extensions
-        self.available_subprotocols = subprotocols
-        self.key = generate_key()
+        self.available_extensions: Sequence[ClientExtensionFactory] | None = extensions
+        self.available_subprotocols: Sequence[Subprotocol] | None = subprotocols
+        self.key: str = generate_key()
         self._head = HeadReader(StatusLineTooLong)
         self._response: Response | None = None
         self._body_stream = StreamReader()
@@ -156,7 +156,7 @@ class ClientProtocol(Protocol):
         if accept != accept_key(self.key):
             raise InvalidHeaderValue("Sec-WebSocket-Accept", accept)
         self.extensions = self.process_extensions(headers)
-        self.subprotocol = self.process_subprotocol(headers)
+        self.subprotocol: Subprotocol | None = self.process_subprotocol(headers)
 
     def process_extensions(self, headers: Headers) -> list[Extension]:
         """Accept the extensions that the server chose (RFC 6455 section 9.1).
@@ -285,7 +285,7 @@ class ClientProtocol(Protocol):
         return invalid
 
     def _refuse(self, exc: Exception) -> None:
-        self.handshake_exc = without_frames(exc)
+        self.handshake_exc: Exception | None = without_frames(exc)
         self.send_eof()
         self.discarding = True
 

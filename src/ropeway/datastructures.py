@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol, TypeVar, cast, overload
 
 from .exceptions import InvalidHeaderValue
@@ -18,9 +18,11 @@ __all__ = ["Headers", "HeadersLike", "MultipleValuesError"]
 T = TypeVar("T")
 
 # RFC 9110, 5.5: visible characters, spaces, tabs and obs-text; no CR, LF, NUL, no other control.
-is_text = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+is_text: Callable[[str], re.Match[str] | None] = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 # RFC 9110, 5.6.2: a token.
-is_token = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
+is_token: Callable[[str], re.Match[str] | None] = re.compile(
+    r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+).fullmatch
 
 
 # The same as alphabets, for bytes.translate.

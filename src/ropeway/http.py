@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 from ._moved import Moved, resolver
 from .datastructures import Headers, MultipleValuesError
@@ -16,7 +18,7 @@ warnings.warn(
     stacklevel=2,
 )
 
-__getattr__ = resolver(
+__getattr__: Callable[[str], Any] = resolver(
     __name__,
     {
         "read_request": Moved("legacy.http", "ropeway.http11.Request"),

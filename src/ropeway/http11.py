@@ -74,7 +74,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # RFC 9112, 3.2: a request target has visible ASCII characters only.
-is_target = re.compile(r"[\x21-\x7e]+").fullmatch
+is_target: Callable[[str], re.Match[str] | None] = re.compile(r"[\x21-\x7e]+").fullmatch
 _is_version = re.compile(r"HTTP/[0-9]\.[0-9]").fullmatch
 # ASCII digits, and no more of them than can be meant: int() takes signs, underscores, other
 # scripts, and quadratic time.

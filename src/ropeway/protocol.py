@@ -186,7 +186,8 @@ class Protocol(Engine):
             The handshake's request or response first, then frames.
 
         """
-        events, self.events = self.events, []
+        events = self.events
+        self.events: list[Event] = []
         return events
 
     def data_to_send(self) -> list[bytes]:

@@ -117,13 +117,15 @@ class ServerProtocol(Protocol):
         if isinstance(origins, str) and origins != "same-origin":
             raise ValueError(f"origins must be a list or 'same-origin': {origins!r}")
         self.origins = origins
-        self.hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
-        self.available_extensions = extensions
-        self.available_subprotocols = subprotocols
+        self.hosts: frozenset[str] | None = (
+            None if hosts is None else frozenset(host.lower() for host in hosts)
+        )
+        self.available_extensions: Sequence[ServerExtensionFactory] | None = extensions
+        self.available_subprotocols: Sequence[Subprotocol] | None = subprotocols
         self._choose_subprotocol = select_subprotocol
         self._head: HeadReader | None = None
         # Whether a handshake was tried, rather than a plain HTTP response sent.
-        self.accept_called = False
+        self.accept_called: bool = False
 
     def _another(self) -> ServerProtocol:
         """Make a connection with the same options, which were checked for this one."""
@@ -233,9 +235,9 @@ class ServerProtocol(Protocol):
         if headers._only("sec-websocket-version") != VERSION:
             version = single_value(headers, "Sec-WebSocket-Version")
             raise InvalidHeaderValue("Sec-WebSocket-Version", version)
-        self.origin = self.process_origin(headers)
+        self.origin: Origin | None = self.process_origin(headers)
         extensions_header, self.extensions = self.process_extensions(headers)
-        self.subprotocol = self.process_subprotocol(headers)
+        self.subprotocol: Subprotocol | None = self.process_subprotocol(headers)
         return accept_key(key), extensions_header, self.subprotocol
 
     def _check_host(self, headers: Headers) -> None:
@@ -408,7 +410,7 @@ class ServerProtocol(Protocol):
         fact = "connection rejected (%d %s)" if self.accept_called else "HTTP response sent (%d %s)"
         self.logger.info(fact, response.status_code, response.reason_phrase)
         self.send_eof()
-        self.discarding = True
+        self.discarding: bool = True
 
     # The engine's opening
 
@@ -459,7 +461,7 @@ class ServerProtocol(Protocol):
             cause = EOFError("connection closed before the HTTP response was sent")
         exc = InvalidMessage("did not receive a valid HTTP request")
         exc.__cause__ = cause
-        self.handshake_exc = exc
+        self.handshake_exc: Exception | None = exc
         self.send_eof()
         self.discarding = True
 

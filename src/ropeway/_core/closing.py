@@ -27,8 +27,8 @@ class Closing:
         self.rcvd: Close | None = None
         self.sent: Close | None = None
         self.rcvd_then_sent: bool | None = None
-        self.eof_sent = False
-        self.eof_received = False
+        self.eof_sent: bool = False
+        self.eof_received: bool = False
         self.timeout: float | None = None
         self.deadline: float | None = None
 

@@ -95,16 +95,16 @@ class Engine(Logged):
 
         self._state = state
         self._extensions: list[Extension] = []
-        self.reader = Reader(
+        self.reader: Reader = Reader(
             side is SERVER, max_message_size, max_fragment_size, MAX_FRAGMENTS, False
         )
-        self.writer = Writer(side is CLIENT)
-        self.closing = Closing()
-        self.keepalive = Keepalive()
+        self.writer: Writer = Writer(side is CLIENT)
+        self.closing: Closing = Closing()
+        self.keepalive: Keepalive = Keepalive()
 
-        self.opening = state is CONNECTING
-        self.discarding = False
-        self.stopped = False
+        self.opening: bool = state is CONNECTING
+        self.discarding: bool = False
+        self.stopped: bool = False
         self._full = False
         self._held_close = False
         self._failure: Exception | None = None
@@ -113,19 +113,19 @@ class Engine(Logged):
         self._pending_pong: bytes | None = None
         self._transport_lost = False
 
-        self.now = 0.0
+        self.now: float = 0.0
         self._rest_at = NEVER
-        self.last_received = 0.0
+        self.last_received: float = 0.0
         self.open_deadline: float | None = None
         self.abort_exc: TimeoutError | None = None
         self.answered_pings: list[tuple[object, float]] = []
 
         self._received_while_open = 0
-        self.dropped_messages = 0
-        self.pings_sent = 0
-        self.pongs_sent = 0
-        self.pings_received = 0
-        self.pongs_received = 0
+        self.dropped_messages: int = 0
+        self.pings_sent: int = 0
+        self.pongs_sent: int = 0
+        self.pings_received: int = 0
+        self.pongs_received: int = 0
         if self.debug:
             self.logger.debug("= connection is %s", state.name)
 

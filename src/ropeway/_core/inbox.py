@@ -25,7 +25,7 @@ class Fragments:
     def __init__(self, is_text: bool) -> None:
         self.is_text = is_text
         self.chunks: deque[bytes | bytearray] = deque()
-        self.frames = 0
+        self.frames: int = 0
         self.complete = False
 
     def add(self, payload: bytes) -> None:
@@ -71,12 +71,12 @@ class Inbox:
                 raise ValueError(f"low must be positive or equal to zero: {low}")
             if high < low:
                 raise ValueError(f"high must be greater than or equal to low: {high} < {low}")
-        self.high = NO_LIMIT if high is None else high
-        self.low = NO_LIMIT if low is None else low
+        self.high: int = NO_LIMIT if high is None else high
+        self.low: int = NO_LIMIT if low is None else low
         # A list whose first ``_taken`` places are empty: a deque takes 760 bytes when it is empty.
         self.items: list[str | bytes | Fragments | None] = []
         self._taken = 0
-        self.level = 0
+        self.level: int = 0
         # Somebody waits for the next message, so an incomplete one must be allowed to grow.
         self.wanted = False
         # Set once no frame will be added.

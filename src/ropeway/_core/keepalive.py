@@ -38,8 +38,10 @@ class Keepalive:
     def __init__(self) -> None:
         self.interval: float | None = None
         self.timeout: float | None = None
-        self.latency = 0.0
-        self.pings = cast(dict[bytes, tuple[object, float]], NO_PINGS)
+        self.latency: float = 0.0
+        self.pings: dict[bytes, tuple[object, float]] = cast(
+            dict[bytes, tuple[object, float]], NO_PINGS
+        )
         self.awaited: bytes | None = None
         self.next_ping: float | None = None
         self.deadline: float | None = None

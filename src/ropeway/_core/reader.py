@@ -54,58 +54,58 @@ class Reader:
         text_as_str: bool,
     ) -> None:
         self.masked = masked
-        self.max_message_size = _limit_or_none(max_message_size)
-        self.max_fragment_size = _limit_or_none(max_fragment_size)
+        self.max_message_size: int = _limit_or_none(max_message_size)
+        self.max_fragment_size: int = _limit_or_none(max_fragment_size)
         # The same for the first frame of a message, and as numbers to compare with at once.
-        self.first_limit = LARGEST_LENGTH
+        self.first_limit: int = LARGEST_LENGTH
         for limit in (self.max_message_size, self.max_fragment_size):
             if limit != NO_LIMIT:
                 self.first_limit = min(self.first_limit, limit)
-        self.most_fragments = LARGEST_LENGTH
+        self.most_fragments: int = LARGEST_LENGTH
         if max_fragments is not None:
             self.most_fragments = min(max_fragments, LARGEST_LENGTH)
         self.text_as_str = text_as_str
         self.deflate: PerMessageDeflate | None = None
         self.inflater: Inflater | None = None
         self.extensions: list[Extension] | None = None
-        self.allowed_rsv = 0
+        self.allowed_rsv: int = 0
 
         self.buffer: bytes | bytearray = b""
-        self.borrowed = False
-        self.pos = 0
-        self.end = 0
+        self.borrowed: bool = False
+        self.pos: int = 0
+        self.end: int = 0
 
         # The frame being read; once next_frame() is true, the frame that was read.
-        self.in_payload = False
-        self.opcode = 0
-        self.fin = False
-        self.rsv = 0
-        self.length = 0
-        self.remaining = 0
-        self.key = 0
-        self.frame_size = 0
+        self.in_payload: bool = False
+        self.opcode: int = 0
+        self.fin: bool = False
+        self.rsv: int = 0
+        self.length: int = 0
+        self.remaining: int = 0
+        self.key: int = 0
+        self.frame_size: int = 0
         self.pieces: list[bytes | bytearray] = []
         self.large: PayloadBuffer | None = None
-        self.unchecked = 0
+        self.unchecked: int = 0
         self.payload: str | bytes = b""
 
         # The message being read, across its fragments.
-        self.in_message = False
-        self.is_text = False
-        self.compressed = False
-        self.message_size = 0
-        self.fragments = 0
-        self.empty_fragments = 0
-        self.text_pending = b""
-        self.text_checked = 0
-        self.bad_text_at = NO_LIMIT
+        self.in_message: bool = False
+        self.is_text: bool = False
+        self.compressed: bool = False
+        self.message_size: int = 0
+        self.fragments: int = 0
+        self.empty_fragments: int = 0
+        self.text_pending: bytes = b""
+        self.text_checked: int = 0
+        self.bad_text_at: int = NO_LIMIT
 
-        self.frames_received = 0
-        self.messages_received = 0
-        self.bytes_received = 0
-        self.payload_bytes_received = 0
-        self.inflated_bytes = 0
-        self.deflated_bytes = 0
+        self.frames_received: int = 0
+        self.messages_received: int = 0
+        self.bytes_received: int = 0
+        self.payload_bytes_received: int = 0
+        self.inflated_bytes: int = 0
+        self.deflated_bytes: int = 0
 
     def use_extensions(self, extensions: list[Extension]) -> None:
         """Set what was negotiated: permessage-deflate alone streams, all else sees whole frames."""

@@ -31,7 +31,7 @@ class SharedFrame:
         self.opcode = opcode
         self.payload = payload
         self.plain: bytes = frame_bytes(FIN | opcode, payload, False, 0)
-        self.payload_size = len(payload.encode() if isinstance(payload, str) else payload)
+        self.payload_size: int = len(payload.encode() if isinstance(payload, str) else payload)
         self._kinds: set[object] = set()
         self._forms: dict[tuple[object, Window | None], tuple[bytes, Apart] | None] = {}
         self._last_kind: object = None
@@ -89,7 +89,7 @@ class SharedMessage:
 
         """
         # A queue refers to the frame rather than to this object, which refers to the queue.
-        self.frame = SharedFrame(opcode, payload)
+        self.frame: SharedFrame = SharedFrame(opcode, payload)
         self._queue: tuple[SharedFrame, ...] = ()
         self._longer: tuple[SharedFrame, ...] = (self.frame,)
 

@@ -35,23 +35,23 @@ class Writer:
     def __init__(self, masked: bool) -> None:
         self.masked = masked
         self.output: list[bytes] = []
-        self.size = 0
+        self.size: int = 0
         # Messages for many connections: to queue one, only this has to be touched.
         self.shared: tuple[SharedFrame, ...] = ()
         self.deflate: PerMessageDeflate | None = None
         self.deflater: Deflater | None = None
         self.extensions: list[Extension] | None = None
-        self.in_message = False
-        self.compressing = False
-        self.is_text = False
-        self.text_pending = b""
+        self.in_message: bool = False
+        self.compressing: bool = False
+        self.is_text: bool = False
+        self.text_pending: bytes = b""
 
-        self.frames_sent = 0
-        self.messages_sent = 0
-        self.bytes_sent = 0
-        self.payload_bytes_sent = 0
-        self.inflated_bytes = 0
-        self.deflated_bytes = 0
+        self.frames_sent: int = 0
+        self.messages_sent: int = 0
+        self.bytes_sent: int = 0
+        self.payload_bytes_sent: int = 0
+        self.inflated_bytes: int = 0
+        self.deflated_bytes: int = 0
 
     def use_extensions(self, extensions: list[Extension]) -> None:
         """Set what was negotiated; see ``Reader.use_extensions``."""

@@ -23,7 +23,7 @@ class Deadline:
     __slots__ = ("owner", "when")
 
     def __init__(self, when: float, owner: Timed) -> None:
-        self.when = when
+        self.when: float = when
         self.owner: Timed | None = owner
 
 

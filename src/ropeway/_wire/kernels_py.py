@@ -90,8 +90,8 @@ class PayloadBuffer:
 
     def __init__(self, length: int, is_text: bool, as_str: bool) -> None:
         self.length = length
-        self.filled = 0
-        self.capacity = 0
+        self.filled: int = 0
+        self.capacity: int = 0
         self._offered = 0
         self._as_str = is_text and as_str
         self._memory = bytearray()

@@ -123,7 +123,7 @@ class Broadcasts:
         # three need not wait for one of thousands.
         self._waiting: deque[list[Connection]] = deque()
         self._scheduled = False
-        self.writing = True
+        self.writing: bool = True
         self._slice_ends = monotonic() + SLICE
 
     def look_at_clock(self) -> None:

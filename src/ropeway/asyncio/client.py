@@ -14,7 +14,7 @@ from .._opening.requesting import prepare_request
 from ..client import ClientProtocol
 from ..datastructures import HeadersLike
 from ..extensions.base import ClientExtensionFactory
-from ..http11 import USER_AGENT
+from ..http11 import USER_AGENT, Request
 from ..typing import LoggerLike, Origin, PathLike, Subprotocol
 from .connection import Connection
 from .running import Opener, perform, run
@@ -73,7 +73,9 @@ class ClientConnection(Connection):
         Raises:
             InvalidHandshake: when the server refuses or does not make sense.
         """
-        self.request = prepare_request(self.protocol, additional_headers, user_agent_header)
+        self.request: Request | None = prepare_request(
+            self.protocol, additional_headers, user_agent_header
+        )
         self.protocol.send_request(self.request)
         self._flush()
         await self._wait_opening()

@@ -91,7 +91,7 @@ class Link(StreamReceiver):
 
     def _set_up(self, protocol: Protocol, terms: LinkTerms) -> None:
         self.protocol = protocol
-        self.loop = terms.loop
+        self.loop: asyncio.AbstractEventLoop = terms.loop
         self._server: Server | None = None
         self.handler_task: asyncio.Task[None] | None = None
         self._inbox = Terms.apply(terms, self, protocol)

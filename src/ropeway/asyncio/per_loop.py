@@ -37,9 +37,9 @@ class PerLoop:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.has_streams = _has_streams(loop)
+        self.has_streams: bool = _has_streams(loop)
         self.poller = new_poller() if self.has_streams else None
-        self.buffer = bytearray(RECEIVE_BUFFER_SIZE)
+        self.buffer: bytearray = bytearray(RECEIVE_BUFFER_SIZE)
         # Those that are going on; a weak reference, since they refer to connections.
         self.broadcasts: ref[Any] | None = None
         self.woken = woken

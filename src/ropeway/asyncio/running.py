@@ -83,9 +83,9 @@ class Conversation(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.transport: asyncio.Transport | None = None
-        self.received = bytearray()
-        self.at_eof = False
-        self.lost = False
+        self.received: bytearray = bytearray()
+        self.at_eof: bool = False
+        self.lost: bool = False
         self.lost_because: Exception | None = None
         self._loop = loop
         self._arrival: asyncio.Future[None] | None = None

@@ -19,10 +19,10 @@ class Latencies:
     """A histogram of durations in nanoseconds."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.total = 0
+        self.count: int = 0
+        self.total: int = 0
         self.least: int | None = None
-        self.largest = 0
+        self.largest: int = 0
         self._counts = [0] * BUCKETS
 
     def add(self, nanoseconds: int) -> None:

@@ -41,7 +41,7 @@ TURN = 16
 Sending waits for nothing while the server takes what comes: by itself it would never let go.
 """
 
-clock = time.perf_counter_ns
+clock: Callable[[], int] = time.perf_counter_ns
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,17 @@ class Load:
 
     def __init__(self, plan: Plan, target: Target) -> None:
         self.plan = plan
-        self.handshakes = Latencies()
+        self.handshakes: Latencies = Latencies()
         self.errors: Counter[str] = Counter()
         self.first_error: tuple[str, int] | None = None
         """Why the first connection failed, and the exit code for it."""
-        self.extensions = ""
-        self.elapsed = 0.0
+        self.extensions: str = ""
+        self.elapsed: float = 0.0
         """Seconds that were measured."""
-        self.cpu = 0.0
+        self.cpu: float = 0.0
         """Share of a processor that this process took meanwhile."""
-        self.unanswered = 0
-        self.different = 0
+        self.unanswered: int = 0
+        self.different: int = 0
         """Answers that are not the message: in the warm-up, too."""
         self._target = target
         self._message = _message(plan)
@@ -99,9 +99,9 @@ class Load:
         self._start_counting()
 
     def _start_counting(self) -> None:
-        self.latencies = Latencies()
-        self.sent = sum(map(len, self._unanswered.values()))
-        self.received = 0
+        self.latencies: Latencies = Latencies()
+        self.sent: int = sum(map(len, self._unanswered.values()))
+        self.received: int = 0
         self._began = clock()
         self._cpu_before = time.process_time()
 

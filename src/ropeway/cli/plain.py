@@ -27,7 +27,9 @@ class PlainScreen:
             is being typed.
     """
 
-    keys = ("Ctrl-D: close and leave   (pip install 'ropeway[cli]' for history and editing)",)
+    keys: tuple[str, ...] = (
+        "Ctrl-D: close and leave   (pip install 'ropeway[cli]' for history and editing)",
+    )
 
     def __init__(self, colored: bool, above: bool) -> None:
         self._colored = colored

@@ -43,7 +43,7 @@ class PromptScreen:
         colored: whether to use colours.
     """
 
-    keys = (
+    keys: tuple[str, ...] = (
         "Enter: send   Alt-Enter: a new line   Up, Ctrl-R: what was typed before",
         "Tab: complete a command   Ctrl-D: close and leave",
     )

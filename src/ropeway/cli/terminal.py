@@ -61,7 +61,7 @@ class Terminal:
         self.layout: bool = not options.raw
         self.timestamps: bool = options.timestamps
         self.whole: bool = options.whole
-        self.keys = screen.keys
+        self.keys: tuple[str, ...] = screen.keys
         self._verbose: int = options.verbose
         self._target = target
         self._screen = screen

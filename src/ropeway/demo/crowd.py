@@ -47,7 +47,7 @@ class CommandLine:
         self._stdout = stdout
         self._first: list[str] = []
         self._last = ""
-        self.count = 0
+        self.count: int = 0
         """All the lines that it printed."""
 
     def excerpt(self) -> list[str]:

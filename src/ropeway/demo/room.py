@@ -79,7 +79,7 @@ class Room:
     """
 
     def __init__(self, ping_every: float = 1.0) -> None:
-        self.tally = Tally()
+        self.tally: Tally = Tally()
         self._ping_every = ping_every
         self._members: dict[int, Member] = {}
         self._numbers = itertools.count(1)

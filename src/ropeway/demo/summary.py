@@ -18,7 +18,7 @@ class Samples:
     """Durations in seconds: how many there were, and percentiles of the newest."""
 
     def __init__(self, durations: Iterable[float] = ()) -> None:
-        self.count = 0
+        self.count: int = 0
         self._newest: deque[float] = deque(maxlen=KEPT)
         for duration in durations:
             self.add(duration)

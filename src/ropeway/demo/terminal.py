@@ -40,7 +40,7 @@ class Screen:
     """Standard output, shared by what arrives and what is typed."""
 
     def __init__(self) -> None:
-        self.editing = is_terminal() and sys.stdout.isatty()
+        self.editing: bool = is_terminal() and sys.stdout.isatty()
 
     def show(self, *parts: str, style: str = "", first: str = "") -> None:
         """Print a line of printable text; ``first`` is emphasised before it."""

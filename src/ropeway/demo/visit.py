@@ -52,14 +52,14 @@ class Visit:
         welcome: Welcome,
         listener: Listener,
     ) -> None:
-        self.you = welcome.you
-        self.people = {person.member: person for person in welcome.people}
-        self.trips = Samples()
+        self.you: int = welcome.you
+        self.people: dict[int, Person] = {person.member: person for person in welcome.people}
+        self.trips: Samples = Samples()
         self._connection = connection
         self._listener = listener
         self._ids = itertools.count()
         self._waiting: dict[int, tuple[float, asyncio.Future[float | None]]] = {}
-        self.ended = asyncio.create_task(self._listen())
+        self.ended: asyncio.Task[None] = asyncio.create_task(self._listen())
         """Done when the connection is; raises what ended it, unless that was a normal closure."""
 
     @property

@@ -59,17 +59,17 @@ class Inflater:
 
     def __init__(self, backend: Backend, bits: int, no_takeover: bool) -> None:
         self.backend = backend
-        self.using = ZLIB
+        self.using: Backend = ZLIB
         self.bits = bits
         self.no_takeover = no_takeover
         self.context: Any = None
-        self.inflated = 0
-        self.final_blocks = 0
-        self.in_message = False
-        self.at_start = False
-        self.used = False
-        self.window = b""
-        self.packed = False
+        self.inflated: int = 0
+        self.final_blocks: int = 0
+        self.in_message: bool = False
+        self.at_start: bool = False
+        self.used: bool = False
+        self.window: Any = b""
+        self.packed: bool = False
 
     def __del__(self) -> None:
         if self.context is not None:
@@ -281,15 +281,16 @@ class Deflater:
         self.settings = settings
         self.threshold = threshold
         self._kind: object = None
-        self.large = self.medium = NEVER
+        self.large: int = NEVER
+        self.medium: int = NEVER
         if backend.large is not None and backend.speeds_up(settings):
             self.large = self.medium = backend.large
             if backend.medium is not None and bits <= LARGEST_SEATED_BITS and not no_takeover:
                 self.medium = backend.medium
-        self.seated = False
+        self.seated: bool = False
         self.context: Any = None
         self.window: Window | None = None
-        self.used = False
+        self.used: bool = False
 
     def __del__(self) -> None:
         self._drop()

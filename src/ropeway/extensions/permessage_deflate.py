@@ -81,12 +81,16 @@ class PerMessageDeflate(Extension):
         self.local_no_context_takeover = local_no_context_takeover
         self.remote_max_window_bits = remote_max_window_bits
         self.local_max_window_bits = local_max_window_bits
-        self.compress_settings = {} if compress_settings is None else compress_settings
+        self.compress_settings: dict[Any, Any] = (
+            {} if compress_settings is None else compress_settings
+        )
         # What was asked for the next message: True, False, or None for the threshold's choice.
         self.compress: bool | None = None
         using = backend()
-        self.inflater = Inflater(using, remote_max_window_bits, remote_no_context_takeover)
-        self.deflater = Deflater(
+        self.inflater: Inflater = Inflater(
+            using, remote_max_window_bits, remote_no_context_takeover
+        )
+        self.deflater: Deflater = Deflater(
             using,
             local_max_window_bits,
             local_no_context_takeover,

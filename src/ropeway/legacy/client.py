@@ -86,9 +86,9 @@ class WebSocketClientProtocol(WebSocketCommonProtocol):
             path: target of the request, query included.
             headers: of the request.
         """
-        self.path = path
-        self.request_headers = headers
-        self.request = Request(path, headers)
+        self.path: str = path
+        self.request_headers: Headers = headers
+        self.request: Request | None = Request(path, headers)
         self.protocol.key = headers["Sec-WebSocket-Key"]
         self.protocol.send_request(self.request)
         self._flush()
@@ -107,7 +107,7 @@ class WebSocketClientProtocol(WebSocketCommonProtocol):
             raise self.protocol.handshake_exc or InvalidMessage(
                 "did not receive a valid HTTP response"
             )
-        self.response_headers = self.response.headers
+        self.response_headers: Headers = self.response.headers
         return self.response.status_code, self.response_headers
 
     @staticmethod

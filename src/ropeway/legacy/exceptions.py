@@ -63,7 +63,7 @@ class AbortHandshake(InvalidHandshake):
 
     def __init__(self, status: StatusLike, headers: HeadersLike, body: bytes = b"") -> None:
         self.status = status
-        self.headers = Headers(headers)
+        self.headers: Headers = Headers(headers)
         self.body = body
 
     def __str__(self) -> str:

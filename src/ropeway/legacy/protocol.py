@@ -101,7 +101,7 @@ class WebSocketCommonProtocol(Connection):
     ) -> None:
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
-        self.close_timeout = closing_timeout(close_timeout, timeout)
+        self.close_timeout: float = closing_timeout(close_timeout, timeout)
         self.max_size = max_size
         self.max_queue = max_queue
         self.read_limit = read_limit
@@ -127,7 +127,7 @@ class WebSocketCommonProtocol(Connection):
         self._transferring: asyncio.Future[None] | None = None
         self._closing_connection: asyncio.Future[None] | None = None
         if legacy_recv:
-            self.recv = self._recv_or_none  # type: ignore[assignment, method-assign]
+            vars(self)["recv"] = self._recv_or_none
 
     def _make_protocol(self, logger: LoggerLike | None) -> Protocol:
         """Make the sans-I/O connection; each side has its own."""

@@ -91,7 +91,7 @@ class WebSocketServerProtocol(WebSocketCommonProtocol):
     ) -> None:
         # Programs used to say "" where they meant that there may be no origin.
         self.origins = None if origins is None else [origin or None for origin in origins]
-        self.ws_handler = remove_path_argument(ws_handler)
+        self.ws_handler: Callable[[WebSocketServerProtocol], Any] = remove_path_argument(ws_handler)
         self.ws_server = ws_server
         self.available_extensions = extensions
         self.available_subprotocols = subprotocols
@@ -208,8 +208,8 @@ class WebSocketServerProtocol(WebSocketCommonProtocol):
         await self._wait_opening()
         if self.request is None or self.protocol.discarding:
             raise InvalidMessage("did not receive a valid HTTP request")
-        self.path = self.request.path
-        self.request_headers = self.request.headers
+        self.path: str = self.request.path
+        self.request_headers: Headers = self.request.headers
         return self.path, self.request_headers
 
     def write_http_response(
@@ -224,8 +224,8 @@ class WebSocketServerProtocol(WebSocketCommonProtocol):
         """
         code = int(status)
         phrase = PHRASES.get(code, "")
-        self.response_headers = headers
-        self.response = Response(code, phrase, headers, body or b"")
+        self.response_headers: Headers = headers
+        self.response: Response | None = Response(code, phrase, headers, body or b"")
         self.protocol.send_response(self.response)
         if self.protocol.state is State.OPEN:
             self._begin()
@@ -494,7 +494,7 @@ class Serve:
             compression=compression, subprotocols=subprotocols, extensions=extensions
         )
         secure = _limit_tls(kwargs, open_timeout, close_timeout)
-        self.ws_server = WebSocketServer(logger)
+        self.ws_server: WebSocketServer = WebSocketServer(logger)
         self._make_protocol = functools.partial(
             create_protocol or WebSocketServerProtocol,
             remove_path_argument(ws_handler),

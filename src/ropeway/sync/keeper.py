@@ -45,7 +45,7 @@ class Keeper:
     """
 
     def __init__(self) -> None:
-        self.dozing = False
+        self.dozing: bool = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._selector = selectors.DefaultSelector()

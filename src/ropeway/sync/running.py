@@ -85,7 +85,7 @@ class Stream:
     def __init__(self, sock: socket.socket, limit: TimeLimit) -> None:
         self.sock = sock
         self.tls: TLS | None = None
-        self.unread = b""
+        self.unread: bytes = b""
         self._limit = limit
 
     def send(self, data: bytes) -> None:

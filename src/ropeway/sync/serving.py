@@ -55,7 +55,7 @@ class Server:
         self.handler = handler
         self.logger: LoggerLike = default_logger("server") if logger is None else logger
         self.all_connections: set[ServerConnection] = set()
-        self.opened = 0  # of these, past their opening handshake
+        self.opened: int = 0  # of these, past their opening handshake
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._closing = False

@@ -26,7 +26,7 @@ class TimeLimit:
     """
 
     def __init__(self, seconds: float | None) -> None:
-        self.ends = NEVER if seconds is None else monotonic() + seconds
+        self.ends: float = NEVER if seconds is None else monotonic() + seconds
 
     def left(self) -> float | None:
         """Give the seconds that are left, None for any number; TimeoutError when there are none."""

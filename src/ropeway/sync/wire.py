@@ -21,6 +21,7 @@ from .._driving.deadlines import Deadline
 from ..exceptions import ConnectionClosed
 from ..http11 import Request, Response
 from ..protocol import Protocol
+from ..typing import LoggerLike
 from .keeper import GONE, KEEP_OUT, READ, STIRRED, WRITE, keeper
 from .tls import TLS, WANTS_MORE
 from .waiting import DONT_WAIT
@@ -57,6 +58,7 @@ class Wire:
         max_queue: int | tuple[int | None, int | None] | None,
     ) -> None:
         self.protocol = protocol
+        self.logger: LoggerLike
         self.logger, self._inbox = set_up(
             self,
             protocol,
