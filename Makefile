@@ -48,6 +48,7 @@ lint: $(VENV)/package $(VENV)/lint
 	ruff check .
 	mypy
 	pyright
+	pyright --verifytypes ropeway --ignoreexternal
 	cython-lint src
 
 # A build of its own; Python's allocator gives way to one whose objects have an end to run over.

@@ -8,7 +8,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
 
 from .._driving.deadlines import Deadline, Deadlines, Timed
-from .polling import new_poller
+from .polling import Poller, new_poller
 
 # As much as asyncio itself reads at a time; one for all, since a read is handled before the next.
 RECEIVE_BUFFER_SIZE = 256 * 1024
@@ -38,7 +38,7 @@ class PerLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.has_streams: bool = _has_streams(loop)
-        self.poller = new_poller() if self.has_streams else None
+        self.poller: Poller | None = new_poller() if self.has_streams else None
         self.buffer: bytearray = bytearray(RECEIVE_BUFFER_SIZE)
         # Those that are going on; a weak reference, since they refer to connections.
         self.broadcasts: ref[Any] | None = None
