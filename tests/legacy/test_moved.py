@@ -112,6 +112,8 @@ MOVED = {
     "asyncio.server": {
         "WebSocketServer": ("asyncio.server.Server", "ropeway.asyncio.server.Server")
     },
+    "sync.connection": {"broadcast": ("sync.server.broadcast", "ropeway.sync.server.broadcast")},
+    "sync.server": {"WebSocketServer": ("sync.server.Server", "ropeway.sync.server.Server")},
 }
 CASES = [
     pytest.param(module, name, *found, id=f"{module}.{name}")

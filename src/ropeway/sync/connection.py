@@ -7,12 +7,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from .._core.states import OP_CONT, OP_PONG, OPEN
 from .._driving import json
 from .._driving.attributes import Attributes, control_payload
 from .._driving.fragments import Parts
+from .._moved import Moved, resolver
 from ..exceptions import ConnectionClosedOK
 from ..frames import CloseCode
 from ..protocol import Protocol
@@ -396,3 +397,9 @@ class Connection(Attributes, Link):
             self.protocol.send_control(OP_PONG, payload)
             self._flush()
             self._drain()
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__, {"broadcast": Moved("sync.server", "ropeway.sync.server.broadcast")}
+    )

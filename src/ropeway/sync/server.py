@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ssl import SSLContext
 from time import monotonic
 from types import SimpleNamespace
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._core.states import CONNECTING, OPEN
+from .._moved import Moved, resolver
 from .._opening.accepting import accept_plan
 from .._opening.acceptor import SHUTTING_DOWN, Acceptor, takes_path
 from .._opening.authenticating import BasicAuthentication
@@ -397,3 +398,9 @@ def basic_auth(
         return run(authentication.plan(connection, request), perform)
 
     return process_request
+
+
+if not TYPE_CHECKING:
+    __getattr__ = resolver(
+        __name__, {"WebSocketServer": Moved("sync.server:Server", "ropeway.sync.server.Server")}
+    )
