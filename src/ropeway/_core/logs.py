@@ -27,7 +27,7 @@ class Logged:
     def _log_to(self, logger: LoggerLike) -> None:
         self._logger = logger
         self._named: weakref.ref[object] | None = None
-        self.debug = logger.isEnabledFor(DEBUG)
+        self.debug: bool = logger.isEnabledFor(DEBUG)
 
     @property
     def logger(self) -> LoggerLike:

@@ -28,6 +28,8 @@ class Terms:
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.close_timeout = close_timeout
+        self.high: int | None
+        self.low: int | None
         self.high, self.low = max_queue if isinstance(max_queue, tuple) else (max_queue, None)
 
     def apply(self, connection: object, protocol: Engine) -> Inbox:

@@ -57,9 +57,10 @@ class LinkTerms(Terms):
         write_limit: int | tuple[int, int | None] = 2**15,
     ) -> None:
         Terms.__init__(self, ping_interval, ping_timeout, close_timeout, max_queue)
-        self.write_limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
-        self.loop = asyncio.get_running_loop()
-        self.shared = per_loop(self.loop)
+        limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
+        self.write_limits: tuple[int, int | None] = limits
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.shared: PerLoop = per_loop(self.loop)
 
 
 class Link(StreamReceiver):
