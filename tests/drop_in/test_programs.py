@@ -43,6 +43,12 @@ PRINTED = {
         f"lost: received {OUT_OF_ORDER}; then sent {OUT_OF_ORDER}",
         f"{OUT_OF_ORDER} {OUT_OF_ORDER} True",
     ],
+    "old": [
+        "True True",
+        "Hello Ann at /door, you speak en!",
+        "1000 '' True",
+        "server rejected WebSocket connection: HTTP 403 closed",
+    ],
     "local": ["over", "a", "socket", "in the file system", "localhost /"],
 }
 
@@ -50,7 +56,7 @@ FRAMES = re.compile(r"^DEBUG:ticker:((?:[<>] (?:TEXT|CLOSE)|= connection is).*)$
 
 
 async def handler(connection: Any) -> None:
-    """The peer of all four programs; it does as the path says."""
+    """The peer of the programs that have none of their own; it does as the path says."""
     match connection.request.path:
         case "/prices":
             await sell(connection)
