@@ -19,7 +19,7 @@ cdef class Wire:
     cdef readonly Inbox _inbox
     cdef public object request
     cdef public object response
-    cdef object _keeper
+    cdef readonly object _keeper
     cdef object _deadline
     cdef object _connection_exc
     cdef readonly bint _is_lost
