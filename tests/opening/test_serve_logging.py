@@ -151,6 +151,21 @@ async def test_a_logger_of_the_callers_own(caplog: pytest.LogCaptureFixture) -> 
     assert not [record for record in caplog.records if record.name == SERVER_LOG]
 
 
+async def test_a_class_with_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    mine = logging.getLogger("tests.mine")
+
+    class Own(ServerConnection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.logger = mine
+
+    async with serving(create_connection=Own) as server, visiting(server):
+        pass
+    texts = [record.getMessage() for record in caplog.records if record.name == mine.name]
+    assert texts == ["connection open", "connection closed"]
+
+
 async def test_records_know_their_connection(caplog: pytest.LogCaptureFixture) -> None:
     """So that a filter can add what it likes: an address, a user, a request's path."""
     paths: list[str] = []

@@ -137,6 +137,10 @@ class Link(StreamReceiver):
         """Where facts are logged, with the connection as ``websocket``."""
         return self.protocol.logger
 
+    @logger.setter
+    def logger(self, logger: LoggerLike) -> None:
+        self.protocol.logger = logger
+
     @property
     def transport(self) -> asyncio.Transport:
         """The transport, for what has no method here.
