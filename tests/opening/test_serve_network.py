@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -240,6 +241,24 @@ async def test_max_connections_holds_for_openings_at_the_same_time() -> None:
         assert results.count(503) == 3
         assert len(opened) == len(server.connections) == 1
         await opened[0].close()
+
+
+@only_ropeway
+async def test_max_connections_holds_for_requests_in_one_turn() -> None:
+    async with serving(idle, max_connections=2) as server, contextlib.AsyncExitStack() as stack:
+        clients = []
+        # They are all there before the loop looks.
+        for _ in range(10):
+            sock = socket.create_connection(("127.0.0.1", port_of(server)))
+            sock.sendall(request())
+            clients.append(sock)
+        statuses = []
+        for sock in clients:
+            reader, writer = await asyncio.open_connection(sock=sock)
+            stack.callback(writer.close)
+            statuses.append((await reader.readline()).split()[1])
+        assert statuses.count(b"101") == 2
+        assert statuses.count(b"503") == 8
 
 
 @only_ropeway

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_now, accept_plan
@@ -59,9 +60,8 @@ class HandlerAcceptor(Acceptor):
 
     def answer(self, connection: ServerConnection) -> None:
         """Answer the request of a connection: at once, unless the user is to be asked."""
-        loop = connection.loop
         if self._asks:
-            connection.handler_task = loop.create_task(self._ask_and_run(connection))
+            self._start(connection, self._ask_and_run(connection))
             return
         try:
             response = accept_now(connection, self.options, self.turned_away_because)
@@ -71,7 +71,29 @@ class HandlerAcceptor(Acceptor):
             connection.abort()
             return
         if opened:
-            connection.handler_task = loop.create_task(self._run(connection))
+            # Counted here: many requests may be answered before the first task takes a step.
+            self.server.opened += 1
+            self._start(connection, self._run(connection), counted=1)
+
+    def _start(
+        self, connection: ServerConnection, life: Coroutine[Any, Any, None], counted: int = 0
+    ) -> None:
+        """Run the rest of a connection's life, of which ``counted`` are in ``server.opened``."""
+        task = connection.loop.create_task(life)
+        connection.handler_task = task
+        # No ``finally`` can do that: a task that is cancelled at once never takes a step.
+        task.add_done_callback(partial(self._ended, connection, counted))
+
+    def _ended(self, connection: ServerConnection, counted: int, task: asyncio.Task[None]) -> None:
+        """Forget a connection; if a cancelled task has left it open, nobody else would end it."""
+        self.server.opened -= counted
+        self.server.all_connections.discard(connection)
+        if task.cancelled():
+            protocol = connection.protocol
+            if protocol._state is OPEN or (
+                protocol._state is CONNECTING and not protocol.discarding
+            ):
+                connection.abort()
 
     async def _ask_and_run(self, connection: ServerConnection) -> None:
         try:
@@ -80,17 +102,14 @@ class HandlerAcceptor(Acceptor):
             connection.logger.error("opening handshake failed", exc_info=True)
             connection.abort()
             opened = False
-        except BaseException:  # cancelled: nobody else knows the connection yet
-            connection.abort()
-            self.server.all_connections.discard(connection)
-            raise
-        if opened:
-            await self._run(connection)
-            return
-        try:
+        if not opened:
             await connection.wait_closed()
+            return
+        self.server.opened += 1
+        try:
+            await self._run(connection)
         finally:
-            self.server.all_connections.discard(connection)
+            self.server.opened -= 1
 
     async def _ask(self, connection: ServerConnection) -> bool:
         """Answer the request with what the user's callbacks say; tell whether that opened it."""
@@ -120,7 +139,6 @@ class HandlerAcceptor(Acceptor):
 
     async def _run(self, connection: ServerConnection) -> None:
         """Run an open connection to the end; nobody awaits this, so what goes wrong is logged."""
-        self.server.opened += 1
         try:
             if self._kind is None:
                 async with connection:
@@ -135,9 +153,6 @@ class HandlerAcceptor(Acceptor):
                     await connection.close()
         except Exception:
             connection.logger.error("connection handler failed", exc_info=True)
-        finally:
-            self.server.opened -= 1
-            self.server.all_connections.discard(connection)
 
 
 def _seconds_left(deadline: float | None) -> float | None:
