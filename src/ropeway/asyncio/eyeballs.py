@@ -15,7 +15,7 @@ from itertools import chain, zip_longest
 from typing import Any, TypeVar, cast
 
 from .per_loop import per_loop
-from .transport import StreamTransport
+from .transport import connect
 
 TLS = {"ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout"}
 KNOWN = TLS | {"host", "port", "family", "proto", "flags", "sock", "local_addr"}
@@ -113,9 +113,7 @@ async def start(
     """
     try:
         if _is_ours(loop, sock, arguments):
-            sock.setblocking(False)
-            transport, protocol = StreamTransport(loop, sock), factory()
-            transport.start(protocol)
+            transport, protocol = connect(loop, sock, factory)
             return cast(asyncio.Transport, transport), protocol
         return await loop.create_connection(factory, sock=sock, **arguments)
     except BaseException:

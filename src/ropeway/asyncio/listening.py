@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from .per_loop import per_loop
-from .transport import StreamTransport
+from .transport import connect
 from .turns import TURN
 
 # Out of descriptors or memory: what is there is kept going, and more is accepted later.
@@ -122,13 +122,10 @@ class Listener:
             self._pause(exc, listening)
             return False
         try:
-            sock.setblocking(False)
-            transport = StreamTransport(self._loop, sock, peername)
-            transport.start(self._make_protocol())
+            connect(self._loop, sock, self._make_protocol, peername)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            sock.close()
             self._report(exc, "making a connection failed", sock)
         return True
 

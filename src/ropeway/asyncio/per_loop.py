@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 from typing import Any, cast
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from .._driving.deadlines import Deadline, Deadlines, Timed
 from .polling import Poller, new_poller
@@ -30,8 +30,9 @@ class PerLoop:
     """The shared things of one loop, on which all of its methods must be called.
 
     Invariants: while a deadline waits, one timer of the loop is set, for the earliest or for one
-    before it that was cancelled; setting another each time costs more than to look in vain. It
-    doesn't reference the loop, not even by the timer, which would keep both alive. The clock is
+    before it that was cancelled; setting another each time costs more than to look in vain. Without
+    connections and deadlines it doesn't reference the loop, which is freed without the garbage
+    collector, then. The clock is
     ``time.monotonic``, since uvloop's stands still within a turn and has milliseconds only, too
     coarse for round-trip times.
     """
@@ -98,17 +99,23 @@ class PerLoop:
             self._set_timer()
 
 
-_per_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, PerLoop] = WeakKeyDictionary()
-
-
 def _has_streams(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether the loop polls sockets for us, as fast as it does for itself."""
     return isinstance(loop, asyncio.SelectorEventLoop) or type(loop).__module__ == "uvloop"
 
 
+# Each build that is imported has its own.
+ATTRIBUTE = f"_{__name__.partition('.')[0]}_per_loop"
+
+
 def per_loop(loop: asyncio.AbstractEventLoop) -> PerLoop:
-    """Give what the connections of ``loop`` share."""
-    shared = _per_loop.get(loop)
+    """Give what the connections of ``loop`` share.
+
+    It is an attribute of the loop: in a table of ours, a loop that was closed with connections open
+    would stay for good, being referenced by those.
+    """
+    shared: PerLoop | None = getattr(loop, ATTRIBUTE, None)
     if shared is None:
-        shared = _per_loop[loop] = PerLoop(loop)
+        shared = PerLoop(loop)
+        setattr(loop, ATTRIBUTE, shared)
     return shared

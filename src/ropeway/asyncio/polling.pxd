@@ -4,6 +4,8 @@ import cython
 
 
 cdef class Polled:
+    cdef object _context
+
     cdef _read_ready(self)
 
 
@@ -14,7 +16,10 @@ cdef class Poller:
     cdef bint _begun
 
     cpdef watch(self, loop, int fd, Polled polled)
-    cpdef unwatch(self, int fd)
+    cpdef unwatch(self, int fd, Polled polled)
 
     @cython.locals(polled=Polled)
     cpdef _poll(self)
+
+
+cpdef _read(Polled polled)

@@ -8,17 +8,20 @@ descriptor, that of an epoll, which stands for all the sockets in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
-import sys
+from contextvars import Context
 
 # The loop has its turn in between; the kernel goes on with the others, then begins anew.
 MOST_EVENTS = 64
 
 
 class Polled:
-    """Something that reads from a descriptor."""
+    """Something that reads from a descriptor, in the context in which it was made."""
 
-    __slots__ = ()
+    __slots__ = ("_context",)
+
+    _context: Context
 
     def _read_ready(self) -> None:
         """Read; there may be nothing to be read."""
@@ -28,7 +31,8 @@ class Polled:
 class Poller:
     """Calls whoever watches a descriptor when there is something to read, or an error.
 
-    It doesn't reference the loop, which references it once it has begun; they go away together.
+    It references what it watches, which references the loop, which references it; so nothing
+    outside of that circle may hold it.
     """
 
     def __init__(self) -> None:
@@ -41,13 +45,16 @@ class Poller:
         self._epoll.register(fd, select.EPOLLIN)
         self._watching[fd] = polled
         if not self._begun:
-            loop.add_reader(self._epoll.fileno(), self._poll)
+            # In a context of nobody, which the loop would keep; each has its own in the end.
+            Context().run(loop.add_reader, self._epoll.fileno(), self._poll)
             self._begun = True
 
-    def unwatch(self, fd: int) -> None:
-        """Forget about a descriptor, which must not be closed yet."""
-        del self._watching[fd]
-        self._epoll.unregister(fd)
+    def unwatch(self, fd: int, polled: Polled) -> None:
+        """Forget about a descriptor; if it was closed already, its number may be another's."""
+        if self._watching.get(fd) is polled:
+            del self._watching[fd]
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(fd)
 
     def _poll(self) -> None:
         for fd, _ in self._epoll.poll(0, MOST_EVENTS):
@@ -55,9 +62,18 @@ class Poller:
             # that there is nothing to read.
             polled = self._watching.get(fd)
             if polled is not None:
-                polled._read_ready()
+                polled._context.run(_read, polled)
+
+
+def _read(polled: Polled) -> None:
+    polled._read_ready()
 
 
 def new_poller() -> Poller | None:
-    """Make a poller, where the system has what it takes."""
-    return Poller() if sys.platform == "linux" else None
+    """Make a poller, where the system has what it takes and gives it."""
+    if not hasattr(select, "epoll"):  # not Linux, or taken away by gevent
+        return None
+    try:
+        return Poller()
+    except OSError:  # out of descriptors
+        return None

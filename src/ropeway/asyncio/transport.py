@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import warnings
+from asyncio.trsock import TransportSocket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from .._driving.sockets import NOT_NOW, receive, send
 from ..typing import BytesLike
@@ -98,6 +100,7 @@ class StreamTransport(Polled):
         """
         self._loop = loop
         self._poller = per_loop(loop).poller
+        self._context = copy_context()
         self._sock: socket.socket | None = sock
         self._fd = sock.fileno()
         # Asked for now: a connection that was reset can't tell any more who its peer was.
@@ -138,6 +141,7 @@ class StreamTransport(Polled):
         assert not self._size
         self._unwatch()
         self._sock = None
+        self._fd = -1
         self._closing = True
         self._protocol = self._direct = None
         return sock
@@ -163,7 +167,7 @@ class StreamTransport(Polled):
                 self._sockname = _address(self._sock.getsockname)
             return default if self._sockname is None else self._sockname
         if name == "socket" and self._sock is not None:
-            return self._sock
+            return TransportSocket(self._sock)
         return default
 
     def get_protocol(self) -> Any:
@@ -207,17 +211,17 @@ class StreamTransport(Polled):
 
     def _watch(self) -> None:
         if not self._closing and not self._paused and not self._reading:
-            self._reading = True
             if self._poller is not None:
                 self._poller.watch(self._loop, self._fd, self)
             else:
                 self._loop.add_reader(self._fd, self._read_alone)
+            self._reading = True
 
     def _unwatch(self) -> None:
         if self._reading:
             self._reading = False
             if self._poller is not None:
-                self._poller.unwatch(self._fd)
+                self._poller.unwatch(self._fd, self)
             else:
                 self._loop.remove_reader(self._fd)
 
@@ -242,27 +246,32 @@ class StreamTransport(Polled):
             return False
         protocol, direct = self._protocol, self._direct
         data = b""
+        room = None
         try:
             if direct is not None:
-                size = receive(sock, self._fd, direct._room())
+                room = direct._room()
             elif self._buffered_protocol:
-                size = receive(sock, self._fd, protocol.get_buffer(-1))
-            else:
-                data = sock.recv(READ_SIZE)
-                size = len(data)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError as exc:
-            self._drop_all(exc)
-            return False
-        if size == NOT_NOW:
-            return False
-        try:
+                room = protocol.get_buffer(-1)
+                if not len(room):
+                    raise RuntimeError("get_buffer() gave an empty buffer")
+            try:
+                if room is not None:
+                    size = receive(sock, self._fd, room)
+                else:
+                    data = sock.recv(READ_SIZE)
+                    size = len(data)
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError as exc:
+                self._drop_all(exc)
+                return False
+            if size == NOT_NOW:
+                return False
             if not size:
                 self._read_end()
             elif direct is not None:
                 direct._arrived(size)
-            elif self._buffered_protocol:
+            elif room is not None:
                 protocol.buffer_updated(size)
             else:
                 protocol.data_received(data)
@@ -271,6 +280,7 @@ class StreamTransport(Polled):
         except BaseException as exc:
             self._report(exc, "the protocol failed")
             self._drop_all(exc)
+            return False
         return size > 0
 
     def _read_end(self) -> None:
@@ -481,11 +491,46 @@ class StreamTransport(Polled):
         # Still to be told when the connection is over, for logs.
         self.get_extra_info("sockname")
         self._sock = None
+        self._fd = -1
         self._protocol = self._direct = None
         try:
             protocol.connection_lost(exc)
         finally:
             sock.close()
+
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+def connect(
+    loop: asyncio.AbstractEventLoop,
+    sock: socket.socket,
+    make_protocol: Callable[[], P],
+    peername: Any = None,
+) -> tuple[StreamTransport, P]:
+    """Put a protocol on a connected socket; when that fails, the socket is closed.
+
+    Args:
+        loop: the running loop.
+        sock: the socket, which belongs to the transport from now on.
+        make_protocol: makes the protocol.
+        peername: address of the peer, where it is known already.
+
+    """
+    transport = None
+    try:
+        sock.setblocking(False)
+        protocol = make_protocol()
+        transport = StreamTransport(loop, sock, peername)
+        transport.start(protocol)
+    except BaseException:
+        if transport is None:
+            sock.close()
+        else:
+            # The protocol may have begun to use it, and mustn't find another's socket in its place.
+            transport.abort()
+        raise
+    return transport, protocol
 
 
 def _address(get: Any) -> Any:
