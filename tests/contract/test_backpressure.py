@@ -129,6 +129,31 @@ async def test_send_waits_while_the_peer_does_not_read(role: str, write_limit: A
 
 
 @asyncio_only
+@only_ropeway
+@both_roles
+@pytest.mark.parametrize("write_limit", [None, (None, None), (None, 256)])
+async def test_without_a_high_mark_send_waits_too(role: str, write_limit: Any) -> None:
+    async with against_raw(role, write_limit=write_limit, receive_buffer=SMALL) as (ws, raw):
+        count, waiting = await fill(ws)
+        for _ in range(count + 1):
+            assert len(await raw.recv_payload(BINARY)) == 1 << 16
+        await waiting
+
+
+@asyncio_only
+@only_ropeway
+@both_roles
+@pytest.mark.parametrize("write_limit", [2**31, 2**63, 2**64, (2**64, 2**64)])
+async def test_write_limit_may_be_larger_than_what_the_loop_counts(
+    role: str, write_limit: Any
+) -> None:
+    async with against_raw(role, write_limit=write_limit) as (ws, raw):
+        for _ in range(3):
+            await ws.send("hello")
+            assert await raw.recv_payload(TEXT) == b"hello"
+
+
+@asyncio_only
 @both_roles
 async def test_write_limit_bounds_what_is_buffered(role: str) -> None:
     async with against_raw(role, write_limit=10_000, receive_buffer=SMALL) as (ws, _):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..support.drivers import broadcast
+from ..support.drivers import asyncio_only, broadcast
 from ..support.endpoints import against_raw, both_roles, settle
 from ..support.rawpeer import BINARY, TEXT, RawPeer
 from ..support.subject import ConcurrencyError, State, only_ropeway
@@ -159,6 +159,26 @@ async def test_slow_connection_holds_up_nobody(role: str) -> None:
         assert connections[1].state is State.OPEN
         for _ in range(100):
             assert len(await raws[1].recv_payload(BINARY)) == len(message)
+
+
+@asyncio_only
+@only_ropeway
+@both_roles
+async def test_broadcasts_behind_a_send_do_not_pile_up_before_the_write_buffer(role: str) -> None:
+    async with several(role, 2, receive_buffer=4096, write_limit=10_000) as (connections, raws):
+        # The transports are theirs; to ask for them is to write what waits.
+        transports = [ws.transport for ws in connections]
+        for ws in connections:
+            await ws.send("first")
+        count = 200
+        for index in range(count):
+            broadcast(connections, f"{index:100000}")
+        for transport in transports:
+            assert transport.get_write_buffer_size() > 1_000_000
+        for raw in raws:
+            assert await raw.recv_payload(TEXT) == b"first"
+            for index in range(count):
+                assert int(await raw.recv_payload(TEXT)) == index
 
 
 @only_ropeway

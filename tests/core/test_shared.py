@@ -62,6 +62,23 @@ def test_connections_in_step_have_their_queue_in_common() -> None:
     assert taken(writers[0]) == []
 
 
+@pytest.mark.parametrize("options", [{}, {"local_no_context_takeover": True}], ids=["", "deflate"])
+def test_long_queue_is_counted_and_never_copied_whole(options: dict[str, Any]) -> None:
+    writer = make(**options)
+    count = 1000
+    for index in range(count):
+        writer.write_shared(SharedMessage(TEXT, f"{index:100}"))
+        assert len(writer.shared) < 100
+    assert writer.frames_sent == count - len(writer.shared)
+    assert writer.size == writer.bytes_sent > 0
+    read = taken(writer)
+    if options:
+        inflate = Inflater()
+        read = [(first & ~RSV1, inflate(payload)) for first, payload in read]
+    assert read == [(FIN | TEXT, f"{index:100}".encode()) for index in range(count)]
+    assert writer.messages_sent == count
+
+
 def test_what_is_written_later_comes_behind() -> None:
     writer = make()
     for text in ("a", "b"):

@@ -28,6 +28,12 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"ping_interval": -0.5}, ValueError, "ping_interval is -0.5 seconds, below 0"),
     ({"ping_timeout": -2}, ValueError, "ping_timeout is -2 seconds, below 0"),
     ({"close_timeout": -3}, ValueError, "close_timeout is -3 seconds, below 0"),
+    ({"write_limit": -1}, ValueError, "write_limit is -1, below 0"),
+    ({"write_limit": (9, -1)}, ValueError, "write_limit is (9, -1), below 0"),
+    ({"write_limit": (1, 2)}, ValueError, "write_limit is (1, 2), its low mark above the high one"),
+    ({"write_limit": (1, 2, 3)}, ValueError, "write_limit is (1, 2, 3), not a pair of marks"),
+    ({"write_limit": 1.5}, TypeError, "write_limit is 1.5, not in whole bytes"),
+    ({"write_limit": "9"}, TypeError, "write_limit is '9', not in whole bytes"),
     ({"subprotocols": "chat"}, TypeError, "subprotocols must be a list, not a str"),
 ]
 

@@ -14,6 +14,7 @@ cdef int RSV1
 cdef int FIRST_CONTROL_OPCODE
 cdef int LARGEST_CONTROL_PAYLOAD
 cdef int SEPARATE_PAYLOAD
+cdef int MOST_SHARED
 
 
 cdef class Writer:

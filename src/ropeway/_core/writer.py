@@ -22,6 +22,13 @@ LARGEST_CONTROL_PAYLOAD = 125
 # From this size on, a write of two pieces costs less than a copy that joins them.
 SEPARATE_PAYLOAD = 16 * 1024
 
+# A queue of shared messages is copied for each that comes behind it, so it must not get long.
+MOST_SHARED = 32
+
+# Water marks of a write buffer; event loops keep them in a C int.
+DEFAULT_WRITE_LIMIT = 2**15
+LARGEST_WRITE_LIMIT = 2**31 - 1
+
 
 class Writer:
     """Serialises the frames of one direction and holds them until the driver takes them.
@@ -125,6 +132,8 @@ class Writer:
     def write_shared(self, message: SharedMessage) -> None:
         """Queue a message that goes to many connections.
 
+        Of a long queue, only the last ones aren't counted in ``size``.
+
         Raises:
             ProtocolError: when a fragmented message is being sent (5.4).
             Exception: when an extension fails.
@@ -138,6 +147,8 @@ class Writer:
             return
         if self.deflater is not None:
             message.frame.prepare(self.deflater)
+        if len(self.shared) >= MOST_SHARED:
+            self.write_queued()
         self.shared = message.behind(self.shared)
 
     def write_queued(self) -> None:
@@ -259,6 +270,34 @@ def _long_header(first: int, length: int) -> bytes:
     if length < 65536:
         return bytes((first, 126)) + length.to_bytes(2, "big")
     return bytes((first, 127)) + length.to_bytes(8, "big")
+
+
+def write_marks(
+    write_limit: int | tuple[int | None, int | None] | None,
+) -> tuple[int, int | None]:
+    """Take the water marks of a write buffer apart: the high one, and the low one if it is given.
+
+    Raises:
+        TypeError: when a mark isn't an integer.
+        ValueError: when a mark is below 0, or they are in the wrong order, or not a pair.
+
+    """
+    pair = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
+    if len(pair) != 2:
+        raise ValueError(f"write_limit is {write_limit!r}, not a pair of marks")
+    high, low = pair
+    for mark in pair:
+        if mark is not None and not isinstance(mark, int):
+            raise TypeError(f"write_limit is {write_limit!r}, not in whole bytes")
+        if mark is not None and mark < 0:
+            raise ValueError(f"write_limit is {write_limit!r}, below 0")
+    if high is None:
+        high = DEFAULT_WRITE_LIMIT if low is None else 4 * low
+    if low is not None:
+        if low > high:
+            raise ValueError(f"write_limit is {write_limit!r}, its low mark above the high one")
+        low = min(low, LARGEST_WRITE_LIMIT)
+    return min(high, LARGEST_WRITE_LIMIT), low
 
 
 def contiguous(payload: BytesLike) -> BytesLike:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from .._core.logs import default_logger
 from .._core.reader import size_limits
 from .._core.retry import backoff, process_exception
+from .._core.writer import write_marks
 from ..datastructures import HeadersLike
 from ..extensions.base import ClientExtensionFactory, ServerExtensionFactory
 from ..extensions.permessage_deflate import (
@@ -42,7 +43,7 @@ class Options:
     close_timeout: float | None = 10
     max_size: Limits = 2**20
     max_queue: Limits = 16
-    write_limit: int | tuple[int, int | None] | None = None
+    write_limit: Limits = None
     logger: LoggerLike | None = None
     create_connection: Callable[..., Any] | None = None
     subprotocols: Sequence[Subprotocol] | None = None
@@ -56,6 +57,7 @@ class Options:
             if seconds is not None and seconds < 0:
                 raise ValueError(f"{name} is {seconds} seconds, below 0")
         size_limits(self.max_size)
+        write_marks(self.write_limit)
         if self.compression_threshold < 0:
             raise ValueError(f"compression_threshold is {self.compression_threshold}, below 0")
         if self.subprotocols is not None:

@@ -70,7 +70,10 @@ def _send(connections: Iterable[Connection], message: SharedMessage, failures: F
                 failures.add(connection, exc)
                 continue
             if connection._corked or connection._joining or connection._broadcasting:
-                continue  # it is about to be written to
+                # It is about to be written to; what exceeds its buffer must not pile up first.
+                if protocol.writer.size > connection._write_limit and not connection._broadcasting:
+                    Link._flush(connection)
+                continue
             if broadcasts is None or connection._shared is not shared:
                 if broadcasts is not None:
                     broadcasts.add(waiting)

@@ -47,7 +47,7 @@ class ClientConnection(Connection):
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
         max_queue: int | tuple[int | None, int | None] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        write_limit: int | tuple[int | None, int | None] | None = 2**15,
     ) -> None:
         super().__init__(
             protocol,
@@ -165,7 +165,7 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
         reconnect_delays: Callable[[], Generator[float, None, None]] = backoff,
         max_size: int | tuple[int | None, int | None] | None = 2**20,
         max_queue: int | tuple[int | None, int | None] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        write_limit: int | tuple[int | None, int | None] | None = 2**15,
         logger: LoggerLike | None = None,
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,

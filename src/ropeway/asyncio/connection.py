@@ -47,7 +47,7 @@ class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
         max_queue: int | tuple[int | None, int | None] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        write_limit: int | tuple[int | None, int | None] | None = 2**15,
     ) -> None:
         """Make a connection; the transport comes with ``connection_made()``.
 

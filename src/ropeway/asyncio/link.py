@@ -14,6 +14,7 @@ from .._core.engine import Engine
 from .._core.inbox import MessageStream
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
+from .._core.writer import DEFAULT_WRITE_LIMIT, write_marks
 from .._driving.deadlines import Deadline
 from .._driving.terms import Terms
 from .._opening.acceptor import SHUTTING_DOWN
@@ -45,7 +46,8 @@ class LinkTerms(Terms):
         ping_timeout: seconds of silence after a ping that fail the connection.
         close_timeout: seconds that the closing handshake may take.
         max_queue: high water mark of the receive queue, in frames, or a pair of marks.
-        write_limit: high water mark of the write buffer, in bytes, or a pair of marks.
+        write_limit: high water mark of the write buffer, in bytes, or a pair of marks; None for
+            the default.
     """
 
     def __init__(
@@ -54,11 +56,10 @@ class LinkTerms(Terms):
         ping_timeout: float | None,
         close_timeout: float | None,
         max_queue: int | tuple[int | None, int | None] | None,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        write_limit: int | tuple[int | None, int | None] | None = DEFAULT_WRITE_LIMIT,
     ) -> None:
         Terms.__init__(self, ping_interval, ping_timeout, close_timeout, max_queue)
-        limits = write_limit if isinstance(write_limit, tuple) else (write_limit, None)
-        self.write_limits: tuple[int, int | None] = limits
+        self.write_limits: tuple[int, int | None] = write_marks(write_limit)
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.shared: PerLoop = per_loop(self.loop)
 
@@ -85,7 +86,7 @@ class Link(StreamReceiver):
         ping_timeout: float | None,
         close_timeout: float | None,
         max_queue: int | tuple[int | None, int | None] | None,
-        write_limit: int | tuple[int, int | None],
+        write_limit: int | tuple[int | None, int | None] | None,
     ) -> None:
         terms = LinkTerms(ping_interval, ping_timeout, close_timeout, max_queue, write_limit)
         self._set_up(protocol, terms)

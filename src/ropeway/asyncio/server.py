@@ -64,7 +64,7 @@ class ServerConnection(Connection):
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
         max_queue: int | tuple[int | None, int | None] | None = 16,
-        write_limit: int | tuple[int, int | None] = 2**15,
+        write_limit: int | tuple[int | None, int | None] | None = 2**15,
     ) -> None:
         """Make a connection; see :class:`Connection` for the arguments.
 
@@ -162,7 +162,7 @@ def serve(
     close_timeout: float | None = 10,
     max_size: int | tuple[int | None, int | None] | None = 2**20,
     max_queue: int | tuple[int | None, int | None] | None = 16,
-    write_limit: int | tuple[int, int | None] = 2**15,
+    write_limit: int | tuple[int | None, int | None] | None = 2**15,
     logger: LoggerLike | None = None,
     create_connection: type[ServerConnection] | None = None,
     hosts: Sequence[str] | None = None,
