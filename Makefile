@@ -34,8 +34,8 @@ demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
 
 test: $(VENV)/built $(VENV)/test
-	ROPEWAY_PURE=0 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
-	ROPEWAY_PURE=1 $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	ROPEWAY_PURE=0 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	ROPEWAY_PURE=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 leaks: $(VENV)/built $(VENV)/test
 	ROPEWAY_PURE=0 $(BIN)/python -m pytest -s --full-leaks tests/leaks $(PYTEST_ARGS)

@@ -41,7 +41,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if "proxy" not in name.lower() and name not in ("NO_COLOR", "ROPEWAY_HISTORY")
+        # COLUMNS and LINES, which runners of tests set, would stand for the terminal's size.
+        if "proxy" not in name.lower()
+        and name not in ("COLUMNS", "LINES", "NO_COLOR", "ROPEWAY_HISTORY")
     }
     return {
         **kept,

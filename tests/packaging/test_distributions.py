@@ -21,8 +21,8 @@ import ropeway
 
 from ..architecture.tree import ROOT, files, project_files
 
-# Cython and the C compiler take longer than a test usually may.
-pytestmark = pytest.mark.timeout(300)
+# Cython and the C compiler take longer than a test usually may; one worker builds for all tests.
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("distributions")]
 
 BUILD = """
 import sys, warnings

@@ -189,17 +189,33 @@ class _Acceptor(Acceptor):
             self._run(connection)
 
     def _run(self, connection: ServerConnection) -> None:
+        server, admitted = self.server, False
+
+        def turned_away_because() -> str | None:
+            nonlocal admitted
+            because = server._admit(self.turned_away_because)
+            admitted = because is None
+            return because
+
         try:
-            if not connection._answer(self.options, self.turned_away_because):
+            if connection._answer(self.options, turned_away_because):
+                self._handle(connection)
+            else:
                 connection.wait_closed()
-                return
         except Exception:
             connection.logger.error("opening handshake failed", exc_info=True)
             connection.abort()
-            return
+        finally:
+            if admitted:
+                server._dismiss()
+
+    def _handle(self, connection: ServerConnection) -> None:
         connection._start_keepalive()
         try:
-            with self.server._opened_by(connection), connection:
+            closing = self.server._closing_with
+            if closing is not None:
+                connection._start_closing(*closing)
+            with connection:
                 self.handler(connection)
         except Exception:
             connection.logger.error("connection handler failed", exc_info=True)

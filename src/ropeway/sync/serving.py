@@ -141,19 +141,21 @@ class Server:
             with self._lock:
                 self.all_connections.discard(connection)
 
-    @contextlib.contextmanager
-    def _opened_by(self, connection: ServerConnection) -> Iterator[None]:
-        """Count an open connection."""
+    def _admit(self, turned_away_because: Callable[[], str | None]) -> str | None:
+        """Count a connection among the open ones, unless it is to be turned away.
+
+        Both at once: of two that come together, the second may be one too many.
+        """
         with self._lock:
-            self.opened += 1
-        try:
-            closing = self._closing_with
-            if closing is not None:
-                connection._start_closing(*closing)
-            yield
-        finally:
-            with self._lock:
-                self.opened -= 1
+            because = turned_away_because()
+            if because is None:
+                self.opened += 1
+        return because
+
+    def _dismiss(self) -> None:
+        """Count a connection out that was admitted."""
+        with self._lock:
+            self.opened -= 1
 
     _closing_with: tuple[CloseCode | int, str] | None = None
 
