@@ -84,8 +84,10 @@ def test_a_room_reaches_everybody(server: tuple[Talker, int]) -> None:
 @plain
 @pytest.mark.parametrize("kind", ["none", "messages", "fragments", "pings"])
 def test_a_flood_counts_what_the_server_reads(server: tuple[Talker, int], kind: str) -> None:
-    result = flood(server[1], server[0].process.pid, kind, 2, 0.5)
-    assert result["messages"] == 500
+    # A server may read 256 KiB at a time: a second of work for the pure build on a shared core.
+    seconds = 0.5 if ropeway.build == "compiled" else 5
+    result = flood(server[1], server[0].process.pid, kind, 2, seconds)
+    assert result["messages"] == 1000 * seconds
     assert result["unanswered"] == 0
     assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]
     assert (result["flood_frames_per_second"] > 0) == (kind != "none")

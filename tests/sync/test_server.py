@@ -13,7 +13,7 @@ import pytest
 from ropeway import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 from ropeway.sync.client import connect
 from ropeway.sync.router import Router, route, unix_route
-from ropeway.sync.server import Server, basic_auth, broadcast, serve, unix_serve
+from ropeway.sync.server import Server, ServerConnection, basic_auth, broadcast, serve, unix_serve
 
 from .serving import connecting, echo, pair, running, serving, until, uri
 
@@ -277,3 +277,18 @@ def test_a_server_of_ones_own() -> None:
         socket.create_connection(server.socket.getsockname()).close()
         assert seen.wait(5)
         server.shutdown()
+
+
+def test_a_class_with_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    mine = logging.getLogger("tests.mine")
+
+    class Own(ServerConnection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.logger = mine
+
+    with serving(create_connection=Own) as server, connecting(server):
+        pass
+    texts = [record.getMessage() for record in caplog.records if record.name == mine.name]
+    assert texts == ["connection open", "connection closed"]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from typing import Any
 
-from .._core.inbox import Inbox
 from .._core.states import State
 from .._core.stats import Stats
 from ..http11 import Request, Response
 from ..protocol import Protocol
 from ..typing import BytesLike, DataLike, LoggerLike, Subprotocol
-from .terms import Terms
 
-__all__ = ["Attributes", "control_payload", "set_up"]
+__all__ = ["Attributes", "control_payload"]
 
 
 class Attributes:
@@ -30,6 +27,15 @@ class Attributes:
     def id(self) -> uuid.UUID:
         """Unique identifier of the connection, for logs."""
         return self.protocol.id
+
+    @property
+    def logger(self) -> LoggerLike:
+        """Where facts are logged, with the connection as ``websocket``."""
+        return self.protocol.logger
+
+    @logger.setter
+    def logger(self, logger: LoggerLike) -> None:
+        self.protocol.logger = logger
 
     @property
     def state(self) -> State:
@@ -72,34 +78,6 @@ class Attributes:
         """Whether the connection is open; deprecated, use ``state``."""
         _warn("connection.open is deprecated; use connection.state is State.OPEN")
         return self.protocol.state is State.OPEN
-
-
-def set_up(
-    connection: Any,
-    protocol: Protocol,
-    *,
-    ping_interval: float | None,
-    ping_timeout: float | None,
-    close_timeout: float | None,
-    max_queue: int | tuple[int | None, int | None] | None,
-) -> tuple[LoggerLike, Inbox]:
-    """Prepare ``protocol`` for a driver's connection.
-
-    Args:
-        connection: is named in log records, as ``websocket``; only referenced weakly.
-        protocol: the engine; it gets the logger, the inbox and the timeouts.
-        ping_interval: seconds between keepalive pings.
-        ping_timeout: seconds of silence after a ping that fail the connection.
-        close_timeout: seconds that the closing handshake may take.
-        max_queue: marks of the receive queue, in frames.
-
-    Returns:
-        The connection's logger and its receive queue.
-
-    """
-    terms = Terms(ping_interval, ping_timeout, close_timeout, max_queue)
-    inbox = terms.apply(connection, protocol)
-    return protocol.logger, inbox
 
 
 def control_payload(data: DataLike) -> bytes:

@@ -20,7 +20,7 @@ from .transport import StreamTransport
 
 __all__ = ["broadcast"]
 
-# Seconds that broadcasts may hold the loop in one of its turns.
+# Seconds that a call of broadcast(), or one turn of those that wait, may hold the loop.
 SLICE = 0.001
 
 

@@ -22,7 +22,6 @@ from ..exceptions import ConnectionClosed
 from ..frames import Frame
 from ..http11 import Request, Response
 from ..protocol import Protocol
-from ..typing import LoggerLike
 from .dispatch import Waiter
 from .per_loop import PerLoop, per_loop
 from .transport import StreamReceiver, StreamTransport
@@ -132,15 +131,6 @@ class Link(StreamReceiver):
         self._write_paused = False
         self._fragmenting: asyncio.Future[None] | None = None
         self._drain_waiters: list[asyncio.Future[None]] | None = None
-
-    @property
-    def logger(self) -> LoggerLike:
-        """Where facts are logged, with the connection as ``websocket``."""
-        return self.protocol.logger
-
-    @logger.setter
-    def logger(self, logger: LoggerLike) -> None:
-        self.protocol.logger = logger
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -418,18 +408,18 @@ class Link(StreamReceiver):
                 self._end_stream()
         except Exception as exc:
             if self.protocol.debug:
-                self.logger.debug("! error while sending data", exc_info=True)
+                self.protocol.logger.debug("! error while sending data", exc_info=True)
             self._note(exc)
             self._transport.abort()
 
     def _end_stream(self) -> None:
         if not self._transport.can_write_eof():  # TLS has no half-close
             if self.protocol.debug:
-                self.logger.debug("x closing TCP connection")
+                self.protocol.logger.debug("x closing TCP connection")
             self._transport.close()
             return
         if self.protocol.debug:
-            self.logger.debug("x half-closing TCP connection")
+            self.protocol.logger.debug("x half-closing TCP connection")
         self._transport.write_eof()
 
     def _wake_drain_waiters(self) -> None:

@@ -15,7 +15,6 @@ cdef class Wire:
     cdef object __weakref__
 
     cdef public Engine protocol
-    cdef readonly object logger
     cdef readonly Inbox _inbox
     cdef public object request
     cdef public object response

@@ -16,12 +16,11 @@ from .._core.inbox import MessageStream
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
 from .._core.writer import Writer
-from .._driving.attributes import set_up
 from .._driving.deadlines import Deadline
+from .._driving.terms import Terms
 from ..exceptions import ConnectionClosed
 from ..http11 import Request, Response
 from ..protocol import Protocol
-from ..typing import LoggerLike
 from .keeper import GONE, KEEP_OUT, READ, STIRRED, WRITE, keeper
 from .tls import TLS, WANTS_MORE
 from .waiting import DONT_WAIT
@@ -58,15 +57,8 @@ class Wire:
         max_queue: int | tuple[int | None, int | None] | None,
     ) -> None:
         self.protocol = protocol
-        self.logger: LoggerLike
-        self.logger, self._inbox = set_up(
-            self,
-            protocol,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            close_timeout=close_timeout,
-            max_queue=max_queue,
-        )
+        terms = Terms(ping_interval, ping_timeout, close_timeout, max_queue)
+        self._inbox = terms.apply(self, protocol)
         self.request: Request | None = None
         self.response: Response | None = None
         self._keeper = keeper()
@@ -336,7 +328,7 @@ class Wire:
 
     def _fail_writing(self, exc: OSError) -> None:
         if self.protocol.debug:
-            self.logger.debug("! error while sending data", exc_info=exc)
+            self.protocol.logger.debug("! error while sending data", exc_info=exc)
         self._note(exc)
         self._aborted = True
         if not self._leading:
@@ -439,7 +431,7 @@ class Wire:
         if self._is_lost:
             return
         if exc is not None and protocol.debug:
-            self.logger.debug("! error while receiving data", exc_info=exc)
+            self.protocol.logger.debug("! error while receiving data", exc_info=exc)
         self._note(exc)
         protocol.receive_end()
         self._deliver_end()
