@@ -72,7 +72,8 @@ class Inflater:
         self.packed: bool = False
 
     def __del__(self) -> None:
-        if self.context is not None:
+        # While the interpreter ends, modules are emptied before the last objects go.
+        if self.context is not None and uncounted is not None:
             uncounted()
 
     def start(self) -> None:
@@ -293,7 +294,8 @@ class Deflater:
         self.used: bool = False
 
     def __del__(self) -> None:
-        self._drop()
+        if uncounted is not None and _Seats is not None:  # as above
+            self._drop()
 
     def is_worthwhile(self, payload: str | BytesLike) -> bool:
         """Tell whether a message has as many bytes as ``threshold``."""

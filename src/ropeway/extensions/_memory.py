@@ -30,6 +30,8 @@ def uncounted() -> None:
     So n contexts that go cost log(n) walks, each about as long as its pages take to be returned:
     15 ms for 1 000 connections' contexts.
     """
+    if _Census is None:  # this module was emptied, because the interpreter ends
+        return
     _Census.live -= 1
     if _Census.live * 2 < _Census.most and _Census.most >= FEW:
         _Census.most = _Census.live
