@@ -1,4 +1,4 @@
-"""Contexts that are left when the interpreter ends, say behind an exception that ended the program."""
+"""Contexts that are left when the interpreter ends, behind an exception that ended the program."""
 
 from __future__ import annotations
 
