@@ -9,6 +9,7 @@ ROPEWAY = "ropeway"
 PLAIN_DEFLATE = "ropeway (zlib)"
 FAST_DEFLATE = "ropeway (zlib-ng)"
 LOOPS = ("asyncio", "uvloop")
+DRIVERS = (*LOOPS, "threads", "trio")
 # The ratio of compression varies a little with how many messages fitted into the time.
 SAME = 1.01
 
@@ -72,6 +73,7 @@ class Verdict:
 
 
 METRICS = {
+    "messages_per_s": ("messages", "/s"),
     "cpu_us": ("CPU", "µs"),
     "user_us": ("user CPU", "µs"),
     "held_max_ms": ("longest time the loop was held", "ms"),
@@ -107,6 +109,14 @@ def _large(size: str, kind: str) -> list[Goal]:
     return goals
 
 
+def _of_driver(
+    driver: str, own: str, scenario: str, metric: str, bound: float, against: str
+) -> Goal:
+    """Say what a driver that is no event loop is to reach; more messages are better, less CPU."""
+    at_least = metric == "messages_per_s"
+    return Goal(scenario, metric, bound, against, at_least, own=own, loops=(driver,))
+
+
 def _deflate(size: str) -> list[Goal]:
     scenario = f"12-{size}"
     throughput, ratio = "payload_mb_per_cpu_s", "wire_ratio"
@@ -136,6 +146,20 @@ GOALS = [
         for goal in _large(size, kind)
     ],
     *_cpu("7", picows=1, websockets=1 / 5),
+    *[
+        _of_driver("threads", "ropeway.sync", *goal)
+        for goal in (
+            ("6-1", "messages_per_s", 3, "websockets.sync"),
+            ("6-1", "messages_per_s", 1.2, "websocket-client"),
+            ("6-1", "cpu_us", 1.3, "bare socket"),
+            ("7", "messages_per_s", 5, "websockets.sync"),
+        )
+    ],
+    _of_driver("trio", "ropeway.trio", "2", "cpu_us", 1 / 2.5, "websockets.trio"),
+    *[
+        Goal(scenario, "cpu_us", 1 / 2, "uvicorn", own="uvicorn (ropeway)")
+        for scenario in ("1", "2")
+    ],
     Goal("8-plain", "cpu_us", 1.15, "bare loop"),
     Goal("8-plain", "held_max_ms", 5),
     Goal("8-deflate", "cpu_us", 1.25, "bare loop"),

@@ -118,8 +118,8 @@ def header(data: dict[str, Any]) -> str:
 def goal_table(found: Medians, titles: dict[str, str]) -> str:
     """Return a row for each goal, with a mark for each loop."""
     lines = [
-        "| scenario | goal | asyncio | uvloop |",
-        "| --- | --- | --- | --- |",
+        f"| scenario | goal | {' | '.join(goals.DRIVERS)} |",
+        f"| --- | --- |{' --- |' * len(goals.DRIVERS)}",
     ]
     counts = dict.fromkeys("✓✗—", 0)
     previous = ""
@@ -130,7 +130,7 @@ def goal_table(found: Medians, titles: dict[str, str]) -> str:
         cells = {verdict.loop: str(verdict) for verdict in verdicts}
         for verdict in verdicts:
             counts[verdict.mark] += 1
-        row = " | ".join(cells.get(loop, "") for loop in goals.LOOPS)
+        row = " | ".join(cells.get(loop, "") for loop in goals.DRIVERS)
         lines.append(f"| {title} | {goal} | {row} |")
     total = f"{counts['✓']} met ✓, {counts['✗']} missed ✗, {counts['—']} not measured —."
     return "\n".join([total, "", *lines])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .contenders import CONTENDERS, NO_LOOP, THREADS, Contender, installed
+from .contenders import CONTENDERS, NO_LOOP, THREADS, TRIO, Contender, installed
 from .machine import describe
 from .processes import cores
 from .report import as_text
@@ -94,14 +94,17 @@ class Plan:
         return min(self.rounds, scenario.quick_rounds)
 
     def has(self, scenario: Scenario, contender: Contender) -> bool:
-        left_out = not self.named and not self.full and contender.name in scenario.quick_without
-        return scenario.has(contender) and not left_out
+        if not scenario.has(contender):
+            return False
+        if self.named or self.full:
+            return True
+        return contender.is_quick(scenario.name) and contender.name not in scenario.quick_without
 
     def turns(self) -> Iterator[tuple[Scenario, Contender, str, int]]:
         """Yield what runs, in order: all contenders of a scenario in turn, round by round."""
         for scenario in self.scenarios:
             for number in range(1, self.rounds_of(scenario) + 1):
-                for loop in (*self.loops, *THREADS, *NO_LOOP):
+                for loop in (*self.loops, *TRIO, *THREADS, *NO_LOOP):
                     for contender in self.contenders:
                         if loop in contender.loops and self.has(scenario, contender):
                             yield scenario, contender, loop, number

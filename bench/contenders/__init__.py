@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..tools import ROOT, program
@@ -20,6 +21,7 @@ from ..tools import ROOT, program
 LOOPS = ("asyncio", "uvloop")
 NO_LOOP = ("none",)
 THREADS = ("threads",)
+TRIO = ("trio",)
 FLOOR = "floor"
 NODE = "node"
 NODE_PATH = os.environ.get("NODE_PATH", str(ROOT / ".cache" / "bench" / "node_modules"))
@@ -37,8 +39,8 @@ class Contender:
     client: bool = True
     tls: bool = True
     loops: tuple[str, ...] = LOOPS
-    quick: bool = True
-    """Whether it takes part in quick runs."""
+    quick: tuple[str, ...] = ("*",)
+    """The names of the scenarios of quick runs that it takes part in, as patterns."""
     only: tuple[str, ...] = ("*",)
     """The names of the scenarios that it was made for, as patterns."""
     verified: bool = True
@@ -48,6 +50,10 @@ class Contender:
     """Seconds that it needs at least before it is at its speed."""
     needs: str | None = None
     """A package that is optional for it, without which it does not take part."""
+
+    def is_quick(self, scenario: str) -> bool:
+        """Tell whether it takes part in a scenario of quick runs."""
+        return any(fnmatchcase(scenario, pattern) for pattern in self.quick)
 
     def server_command(self, loop: str, fd: int, arguments: Sequence[str] = ()) -> list[str]:
         """Return the command that serves on an inherited listening socket."""
@@ -71,7 +77,7 @@ class Contender:
         return [*host, "--loop", loop, *arguments]
 
 
-def with_backend(name: str, package: str | None, *, quick: bool = True) -> Contender:
+def with_backend(name: str, package: str | None, *, quick: tuple[str, ...] = ("*",)) -> Contender:
     """Return ropeway with a library that compresses, for the scenario that compares them."""
     return Contender(
         f"ropeway ({name})",
@@ -87,10 +93,10 @@ CONTENDERS = {
     contender.name: contender
     for contender in (
         Contender("ropeway", "ropeway", environment={"ROPEWAY_PURE": "0"}),
-        Contender("ropeway (pure)", "ropeway", quick=False, environment={"ROPEWAY_PURE": "1"}),
+        Contender("ropeway (pure)", "ropeway", quick=(), environment={"ROPEWAY_PURE": "1"}),
         with_backend("zlib", None),
         with_backend("zlib-ng", "zlib_ng"),
-        with_backend("isal", "isal", quick=False),
+        with_backend("isal", "isal", quick=()),
         Contender("picows", "picows"),
         Contender(
             "picows (str)",
@@ -104,28 +110,54 @@ CONTENDERS = {
             "ropeway.sync",
             "ropeway_sync",
             server=False,
-            quick=False,
+            quick=("6-1", "7"),
             loops=THREADS,
             environment={"ROPEWAY_PURE": "0"},
         ),
-        Contender("websockets.sync", "websockets_sync", server=False, quick=False, loops=THREADS),
+        Contender(
+            "websockets.sync",
+            "websockets_sync",
+            server=False,
+            quick=("6-1", "7"),
+            loops=THREADS,
+        ),
+        Contender(
+            "ropeway.trio",
+            "ropeway_trio",
+            client=False,
+            loops=TRIO,
+            only=("1", "2"),
+            environment={"ROPEWAY_PURE": "0"},
+        ),
+        Contender("websockets.trio", "websockets_trio", client=False, loops=TRIO, only=("1", "2")),
         Contender("aiohttp", "aiohttp"),
-        Contender("wsproto", "wsproto", quick=False),
-        Contender("uvicorn", "uvicorn", client=False, quick=False),
-        Contender("websocket-client", "websocket_client", server=False, quick=False, loops=THREADS),
+        Contender("wsproto", "wsproto", quick=()),
+        Contender("uvicorn", "uvicorn", client=False, quick=("1", "2")),
+        Contender(
+            "uvicorn (ropeway)",
+            "uvicorn_ropeway",
+            client=False,
+            quick=("1", "2"),
+            environment={"ROPEWAY_PURE": "0"},
+        ),
+        Contender(
+            "websocket-client",
+            "websocket_client",
+            server=False,
+            quick=("6-1", "7"),
+            loops=THREADS,
+        ),
         Contender(
             "node ws",
             NODE,
             client=False,
-            quick=False,
+            quick=(),
             loops=NO_LOOP,
             environment={"NODE_PATH": NODE_PATH},
             warm_up=1,  # its compiler
         ),
         Contender("bare", "bare", client=False, verified=False, only=("1", "2", "3")),
-        Contender(
-            "bare socket", "bare_blocking", server=False, quick=False, loops=THREADS, only=("6-1",)
-        ),
+        Contender("bare socket", "bare_blocking", server=False, loops=THREADS, only=("6-1",)),
         Contender("bare loop", "bare_sends", client=False, only=("8-*",)),
         Contender("C", FLOOR, tls=False, loops=NO_LOOP),
     )

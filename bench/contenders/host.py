@@ -55,6 +55,12 @@ def main() -> None:
     parser.add_argument("--compression", action="store_true")
     options, rest = parser.parse_known_args()
     module = importlib.import_module(f"bench.contenders.{options.module}_")
+    if options.loop == "trio":
+        import trio
+
+        asked = Options(server_context(options.tls), options.compression, options.tls)
+        trio.run(module.serve, socket.socket(fileno=options.fd), asked)
+        return
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.mode == "serve":
             asked = Options(server_context(options.tls), options.compression, options.tls)

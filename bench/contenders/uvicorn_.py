@@ -26,8 +26,14 @@ async def echo(
 
 
 async def serve(listener: socket.socket, options: Options) -> None:
+    await serve_with("auto", listener, options)
+
+
+async def serve_with(implementation: str, listener: socket.socket, options: Options) -> None:
+    """Serve with the implementation that uvicorn's option ``ws`` names."""
     config = uvicorn.Config(
         echo,
+        ws=implementation,
         ws_per_message_deflate=options.compression,
         ssl_certfile=options.certificate,
         lifespan="off",

@@ -36,6 +36,7 @@ MODULES = frozenset(
         *("extensions", "extensions.base", "extensions.permessage_deflate"),
         *("frames", "headers", "http11", "protocol", "proxy", "server"),
         *("sync", "sync.client", "sync.connection", "sync.router", "sync.server"),
+        *("trio", "trio.client", "trio.connection", "trio.router", "trio.server"),
         *("typing", "uri", "utils"),
         *("connection", "legacy", "legacy.auth", "legacy.client", "legacy.exceptions"),
         *("legacy.framing", "legacy.handshake", "legacy.http", "legacy.protocol", "legacy.server"),

@@ -15,7 +15,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "loop_factory" in metafunc.fixturenames:
         names = ["asyncio", "uvloop"]
         if metafunc.definition.get_closest_marker("asyncio_only") is None and not drivers.ORACLE:
-            names.append("threads")
+            names += ["threads", "trio"]
         metafunc.parametrize("loop_factory", names, indirect=True)
 
 
@@ -24,6 +24,9 @@ def loop_factory(request: pytest.FixtureRequest) -> Iterator[LoopFactory]:
     """Make a new event loop, for each driver in turn."""
     if request.param == "threads":
         with drivers.threads():
+            yield LOOPS["asyncio"]
+    elif request.param == "trio":
+        with drivers.in_trio():
             yield LOOPS["asyncio"]
     elif request.param in LOOPS:
         yield LOOPS[request.param]

@@ -22,6 +22,7 @@ MODULES = (
     *("extensions", "extensions.base", "extensions.permessage_deflate"),
     *("frames", "headers", "http11", "protocol", "proxy", "server"),
     *("sync", "sync.client", "sync.connection", "sync.router", "sync.server"),
+    *("trio", "trio.client", "trio.connection", "trio.router", "trio.server"),
     *("typing", "uri", "utils"),
     *("connection", "legacy", "legacy.auth", "legacy.client", "legacy.exceptions"),
     *("legacy.framing", "legacy.handshake", "legacy.http", "legacy.protocol", "legacy.server"),
@@ -39,7 +40,7 @@ OURS = (
 )
 """Rooms of ropeway that websockets lacks, and names that neither has."""
 
-LATER = ("trio", "trio.server", "speedups")
+LATER = ("speedups",)
 
 
 def python(code: str, *options: str) -> str:
@@ -178,13 +179,13 @@ def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
         INSTALL
         + """
 import websockets
-for name in "trio", "cli", "demo", "nonsense":
+for name in "speedups", "cli", "demo", "nonsense":
     statement = f"from websockets import {name}"
     try:
         exec(statement)
     except ImportError as exc:
         print(type(exc).__name__, exc.name)
-print(*(hasattr(websockets, name) for name in ("nonsense", "trio", "cli", "drop_in")))
+print(*(hasattr(websockets, name) for name in ("nonsense", "speedups", "cli", "drop_in")))
 """
     )
     assert printed.splitlines() == ["ImportError websockets"] * 4 + ["False False False False"]

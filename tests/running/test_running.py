@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ropeway._opening.coroutines import run
 from ropeway._opening.steps import (
     Call,
     Discard,
@@ -23,7 +24,7 @@ from ropeway._opening.steps import (
     StartTLS,
     Unread,
 )
-from ropeway.asyncio.running import HIGH_WATER, Opener, perform, run
+from ropeway.asyncio.running import HIGH_WATER, Opener, perform
 from ropeway.uri import WebSocketURI, parse_uri
 
 from ..support.loops import Run

@@ -11,7 +11,16 @@ import pytest
 from . import subject
 from .subject import ORACLE
 
-__all__ = ["ORACLE", "asyncio_only", "broadcast", "connect", "serve", "threads", "worker"]
+__all__ = [
+    "ORACLE",
+    "asyncio_only",
+    "broadcast",
+    "connect",
+    "in_trio",
+    "serve",
+    "threads",
+    "worker",
+]
 
 asyncio_only = pytest.mark.asyncio_only
 """A test of what only a driver for event loops has, such as tasks, cancellation and transports."""
@@ -55,5 +64,19 @@ def threads() -> Iterator[None]:
     )
     try:
         yield
+    finally:
+        _driver.update(before)
+
+
+@contextlib.contextmanager
+def in_trio() -> Iterator[None]:
+    """Test the driver for trio."""
+    from . import trios as adapter
+
+    before = dict(_driver)
+    _driver.update(connect=adapter.connect, serve=adapter.serving, broadcast=adapter.broadcast)
+    try:
+        with adapter.running():
+            yield
     finally:
         _driver.update(before)

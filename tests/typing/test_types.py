@@ -38,10 +38,12 @@ PUBLIC = sorted(
 def check(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a type checker on the tree."""
     paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Pyright asks the python that it finds there where packages are.
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PATH": programs},
         capture_output=True,
         text=True,
         check=False,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 from .._core.states import OP_BINARY, OP_TEXT
-from ..typing import BytesLike
+from ..typing import BytesLike, DataLike
 
 
 class Parts:
@@ -31,3 +32,18 @@ class Parts:
         """Check a further part; TypeError when it is of another type than the first."""
         if not isinstance(part, str if self._is_str else BytesLike):
             raise TypeError(f"{self._kind} must contain uniform types")
+
+
+class Asynchronous:
+    """Iterates over a plain iterable as if it were asynchronous."""
+
+    def __init__(self, items: Iterable[DataLike]) -> None:
+        self._items = iter(items)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> DataLike:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration

@@ -28,6 +28,8 @@ class Acceptor:
     """
 
     server: Any
+    clock: Callable[[], float] = staticmethod(monotonic)
+    """The clock of the driver."""
 
     def __init__(self, options: ServeOptions, make_connection: Callable[..., Any]) -> None:
         self.options = options
@@ -60,7 +62,7 @@ class Acceptor:
             # The connection owns the protocol, so the way back must not count.
             protocol.__dict__["connection"] = weakref.ref(connection)
         if self.options.open_timeout is not None:
-            protocol.open_deadline = monotonic() + self.options.open_timeout
+            protocol.open_deadline = self.clock() + self.options.open_timeout
 
     def _select_subprotocol(
         self, protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_now, accept_plan
 from .._opening.acceptor import Acceptor
+from .._opening.coroutines import run
 from .._opening.options import ServeOptions
 from ..frames import CloseCode
 from ..http11 import Response
 from .link import LinkTerms, make_link
-from .running import perform, run
+from .running import perform
 
 if TYPE_CHECKING:
     from .server import ServerConnection

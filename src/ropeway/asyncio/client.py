@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from .._core.retry import backoff, process_exception
 from .._opening.connecter import Connecter, unix_uri
+from .._opening.coroutines import run
 from .._opening.options import ConnectOptions, modernize
 from .._opening.requesting import prepare_request
 from ..client import ClientProtocol
@@ -17,7 +18,7 @@ from ..extensions.base import ClientExtensionFactory
 from ..http11 import USER_AGENT, Request
 from ..typing import LoggerLike, Origin, PathLike, Subprotocol
 from .connection import Connection
-from .running import Opener, perform, run
+from .running import Opener, perform
 
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 

@@ -21,6 +21,7 @@ from .._core.inbox import MessageStream
 from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN
 from .._driving import json
 from .._driving.attributes import Attributes, control_payload
+from .._driving.fragments import Asynchronous
 from .._moved import Moved, resolver
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
 from ..frames import CloseCode
@@ -271,7 +272,7 @@ class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
         if isinstance(parts, Mapping):
             raise TypeError("data is a dict-like object")
         elif isinstance(parts, Iterable):
-            await self._send_fragments(_Asynchronous(parts), "iterable", text, compress)
+            await self._send_fragments(Asynchronous(parts), "iterable", text, compress)
         elif isinstance(parts, AsyncIterable):
             await self._send_fragments(aiter(parts), "async iterable", text, compress)
         else:
@@ -458,21 +459,6 @@ class _Received:
             return await self._connection.recv()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
-
-
-class _Asynchronous:
-    """Iterates over a plain iterable as if it were asynchronous."""
-
-    def __init__(self, items: Iterable[DataLike]) -> None:
-        self._items = iter(items)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> DataLike:
-        for item in self._items:
-            return item
-        raise StopAsyncIteration
 
 
 if not TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .._opening.routing import Routes, make_router, require_werkzeug
+from .._opening.coroutines import Router
+from .._opening.routing import make_router, require_werkzeug
 from ..http11 import Request, Response
 from ..typing import PathLike
 from .server import Server, ServerConnection, serve
@@ -57,7 +57,7 @@ def route(
     """
     router = make_router(create_router or Router, url_map, server_name, ssl, kwargs)
     callers: ProcessRequest | None = kwargs.pop("process_request", None)
-    process_request = router.route_request if callers is None else _one_by_one(callers, router)
+    process_request = router.after(callers)
     return serve(router.handler, *args, process_request=process_request, **kwargs)
 
 
@@ -79,31 +79,5 @@ def unix_route(url_map: Map, path: PathLike | None = None, **kwargs: Any) -> Ser
     return route(url_map, unix=True, path=path, **kwargs)
 
 
-def _one_by_one(first: ProcessRequest, router: Router) -> ProcessRequest:
-    """Ask the caller's function, then the router unless there is a response already."""
-
-    async def process_request(connection: ServerConnection, request: Request) -> Response | None:
-        response = first(connection, request)
-        if isawaitable(response):
-            response = await response
-        return router.route_request(connection, request) if response is None else response
-
-    return process_request
-
-
-class Router(Routes):
-    """Finds the handler of a connection; override a method to route differently.
-
-    Args:
-        url_map: rules of werkzeug.
-        server_name: name of the server for its clients, None for what they say in ``Host``.
-        url_scheme: ``ws`` or ``wss``, for the redirects that the rules ask for.
-    """
-
-    async def handler(self, connection: ServerConnection) -> None:
-        """Run the handler that `route_request` chose.
-
-        Args:
-            connection: open, with ``handler`` and ``handler_kwargs`` set.
-        """
-        await connection.handler(connection, **connection.handler_kwargs)
+# It is documented and imported as the router's.
+Router.__module__ = __name__

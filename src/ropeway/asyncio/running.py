@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import Any, TypeVar
 
+from .._opening.coroutines import call, run
 from .._opening.steps import (
-    Call,
     Discard,
     Handshake,
     OpenSOCKS,
@@ -33,45 +32,14 @@ HIGH_WATER = 65536
 """Bytes that a conversation holds before it stops reading; a CONNECT response has far fewer."""
 
 
-async def run(plan: Plan[Result], perform: Callable[[Step], Awaitable[Any]]) -> Result:
-    """Run ``plan`` to its end.
-
-    Args:
-        plan: what to do.
-        perform: carries out one step; its exceptions, cancellation included, go into the plan.
-
-    Returns:
-        What the plan returns.
-
-    Raises:
-        BaseException: whatever the plan raises, or lets pass.
-    """
-    try:
-        step = next(plan)
-        while True:
-            try:
-                result = await perform(step)
-            except BaseException as exc:
-                step = plan.throw(exc)
-            else:
-                step = plan.send(result)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    finally:
-        plan.close()
-
-
 async def perform(step: Step) -> Any:
     """Carry out a step that needs no stream."""
     match step:
         case Sleep(seconds):
             await asyncio.sleep(seconds)
-        case Call(function, arguments):
-            result = function(*arguments)
-            return await result if isawaitable(result) else result
+            return None
         case _:
-            raise TypeError(f"{step!r} needs a stream")
-    return None
+            return await call(step)
 
 
 class Conversation(asyncio.Protocol):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import http
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .._core.states import CONNECTING
 from .._moved import Moved, resolver
 from .._opening.acceptor import takes_path
-from .._opening.authenticating import BasicAuthentication
+from .._opening.coroutines import basic_auth
 from .._opening.options import ServeOptions, modernize
 from ..extensions.base import ServerExtensionFactory
 from ..http11 import SERVER, Request, Response
@@ -21,7 +21,6 @@ from .accepting import HandlerAcceptor
 from .broadcasting import broadcast
 from .connection import Connection
 from .listening import create_server
-from .running import perform, run
 from .serving import Server
 
 __all__ = [
@@ -264,35 +263,8 @@ def unix_serve(handler: Handler, path: PathLike | None = None, **kwargs: Any) ->
     return serve(handler, unix=True, path=path, **kwargs)
 
 
-def basic_auth(
-    realm: str = "",
-    credentials: tuple[str, str] | Iterable[tuple[str, str]] | None = None,
-    check_credentials: Callable[[str, str], Awaitable[bool] | bool] | None = None,
-) -> Callable[[ServerConnection, Request], Awaitable[Response | None]]:
-    """Make a ``process_request`` that demands HTTP Basic authentication (RFC 7617).
-
-    It sets ``connection.username``, or answers with status 401.
-
-    Args:
-        realm: name of what is protected; ASCII.
-        credentials: a pair of username and password, or several.
-        check_credentials: tells whether a username and a password are right; may be a coroutine
-            function.
-
-    Returns:
-        The callback for :func:`serve`.
-
-    Raises:
-        ValueError: when not exactly one of ``credentials`` and ``check_credentials`` is given.
-        TypeError: when ``credentials`` aren't pairs of strings.
-
-    """
-    authentication = BasicAuthentication(realm, credentials, check_credentials)
-
-    async def process_request(connection: ServerConnection, request: Request) -> Response | None:
-        return await run(authentication.plan(connection, request), perform)
-
-    return process_request
+# It is documented and imported as the server's.
+basic_auth.__module__ = __name__
 
 
 if not TYPE_CHECKING:

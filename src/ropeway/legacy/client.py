@@ -17,11 +17,12 @@ from .._core.retry import (
 )
 from .._opening import redirects
 from .._opening.connecter import Connecter
+from .._opening.coroutines import run
 from .._opening.options import ConnectOptions
 from .._opening.reconnecting import Reconnecting
 from .._opening.requesting import prepare_request
 from .._opening.steps import Handshake
-from ..asyncio.running import Opener, perform, run
+from ..asyncio.running import Opener, perform
 from ..client import ClientProtocol
 from ..datastructures import Headers, HeadersLike
 from ..exceptions import InvalidMessage, InvalidStatus, SecurityError

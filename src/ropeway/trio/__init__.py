@@ -1,0 +1,1 @@
+"""The driver for trio: clients and servers under structured concurrency."""

@@ -1,0 +1,353 @@
+"""The server on trio: accepting connections and running handlers in tasks of a nursery."""
+
+from __future__ import annotations
+
+import http
+import math
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ssl import SSLContext
+from typing import Any, Literal, cast
+
+import trio
+
+from .._core.states import CONNECTING, OPEN
+from .._opening.accepting import accept_plan
+from .._opening.acceptor import Acceptor
+from .._opening.coroutines import basic_auth, run
+from .._opening.options import ServeOptions
+from ..extensions.base import ServerExtensionFactory
+from ..http11 import SERVER, Request, Response
+from ..server import ServerProtocol
+from ..typing import LoggerLike, Origin, PathLike, StatusLike, Subprotocol
+from .broadcasting import broadcast
+from .connection import Connection
+from .running import perform, shake_hands
+from .serving import Server
+
+__all__ = [
+    "Server",
+    "ServerConnection",
+    "basic_auth",
+    "broadcast",
+    "serve",
+    "unix_serve",
+]
+
+Handler = Callable[["ServerConnection"], Awaitable[None]]
+ProcessRequest = Callable[
+    ["ServerConnection", Request], Awaitable[Response | None] | Response | None
+]
+ProcessResponse = Callable[
+    ["ServerConnection", Request, Response], Awaitable[Response | None] | Response | None
+]
+
+
+class ServerConnection(Connection):
+    """A connection on the server's side; handlers receive it.
+
+    Attributes:
+        server: the server that accepted it.
+        username: who the client is, once :func:`basic_auth` has checked it.
+
+    """
+
+    protocol: ServerProtocol
+    username: str
+    handler: Callable[..., Awaitable[None]]
+    handler_kwargs: Mapping[str, Any]
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        stream: trio.abc.Stream,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+    ) -> None:
+        """Make a connection; see :class:`Connection` for the arguments.
+
+        Args:
+            nursery: where the tasks of the connection run.
+            stream: connected stream.
+            protocol: sans-I/O connection.
+            server: the server that accepts it.
+            ping_interval: seconds between keepalive pings.
+            ping_timeout: seconds of silence after a ping that fail the connection.
+            close_timeout: seconds that the closing handshake may take.
+            max_queue: marks of the receive queue, in frames.
+
+        """
+        super().__init__(
+            nursery,
+            stream,
+            protocol,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            max_queue=max_queue,
+        )
+        self.server = server
+
+    def respond(self, status: StatusLike, text: str) -> Response:
+        """Make a plain response, for ``process_request`` and ``process_response`` to return.
+
+        Args:
+            status: HTTP status code.
+            text: body of the response.
+
+        Returns:
+            The response; its headers may be changed.
+
+        """
+        return self.protocol.reject(status, text)
+
+    async def handshake(
+        self,
+        process_request: ProcessRequest | None = None,
+        process_response: ProcessResponse | None = None,
+        server_header: str | None = SERVER,
+    ) -> None:
+        """Perform the server's half of the opening handshake (RFC 6455, section 4.2).
+
+        Args:
+            process_request: as in :func:`serve`.
+            process_response: as in :func:`serve`.
+            server_header: value of the Server header; None for none.
+
+        """
+        options = ServeOptions(
+            process_request=process_request,
+            process_response=process_response,
+            server_header=server_header,
+        )
+        await self._answer(options, lambda: None)
+
+    async def _answer(
+        self, options: ServeOptions, turned_away_because: Callable[[], str | None]
+    ) -> bool:
+        """Wait for the request and answer it; tell whether that opened the connection."""
+        protocol = self.protocol
+        await self._opened.wait()
+        if self.request is None or protocol.discarding or protocol.state is not CONNECTING:
+            return False
+        ends = math.inf if protocol.open_deadline is None else protocol.open_deadline
+        with trio.CancelScope(deadline=ends) as scope:
+            response = await run(accept_plan(self, options, turned_away_because), perform)
+            # From here on the time is not looked at, so nothing is done by halves.
+            if response is not None:
+                protocol.send_response(response)
+                self._deliver()
+        if scope.cancelled_caught and protocol.state is CONNECTING and not protocol.discarding:
+            protocol._opening_expired()
+            self._deliver()
+        return protocol.state is OPEN
+
+    def _turn_away(self, text: str) -> None:
+        """End an opening handshake that still waits for the request.
+
+        Browsers open spare connections on which they never send anything; a server that closes
+        must not wait for those.
+        """
+        protocol = self.protocol
+        if protocol.opening and not protocol.discarding:
+            protocol.send_response(self.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text))
+            self._deliver()
+
+
+class _Acceptor(Acceptor):
+    """Runs connections from the TLS handshake to the end of their handler."""
+
+    server: Server
+    clock: Callable[[], float] = staticmethod(trio.current_time)
+
+    def __init__(self, handler: Handler, options: ServeOptions, ssl: SSLContext | None) -> None:
+        super().__init__(options, ServerConnection)
+        self.handler = handler
+        self.ssl = ssl
+
+    async def __call__(self, stream: trio.abc.Stream) -> None:
+        """See to a stream that was accepted; nobody waits, so what goes wrong is logged."""
+        if self.ssl is not None:
+            tls = trio.SSLStream(stream, self.ssl, server_side=True, https_compatible=True)
+            seconds = self.options.open_timeout
+            try:
+                with trio.move_on_after(math.inf if seconds is None else seconds) as scope:
+                    stream = await shake_hands(tls)
+            except OSError:
+                return  # a client that can't speak TLS with us, or has gone
+            if scope.cancelled_caught:
+                return
+        async with trio.open_nursery() as nursery:
+            connection = cast(ServerConnection, self.make(nursery, stream))
+            self.server.all_connections.add(connection)
+            try:
+                await self._run(connection)
+            finally:
+                self.server.all_connections.discard(connection)
+
+    async def _run(self, connection: ServerConnection) -> None:
+        try:
+            if await connection._answer(self.options, self.turned_away_because):
+                await self._handle(connection)
+            else:
+                await connection.wait_closed()
+        except Exception:
+            connection.logger.error("opening handshake failed", exc_info=True)
+            connection.abort()
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        server = self.server
+        connection._start_keepalive()
+        server.opened += 1
+        try:
+            if server._closing_with is not None:
+                connection._start_closing(*server._closing_with)
+            async with connection:
+                await self.handler(connection)
+        except Exception:
+            connection.logger.error("connection handler failed", exc_info=True)
+        finally:
+            server.opened -= 1
+
+
+async def serve(
+    handler: Handler,
+    port: int | None = None,
+    *,
+    host: str | bytes | None = None,
+    backlog: int | None = None,
+    listeners: list[trio.SocketListener] | None = None,
+    ssl: SSLContext | None = None,
+    origins: Sequence[Origin | re.Pattern[str] | None] | Literal["same-origin"] | None = None,
+    extensions: Sequence[ServerExtensionFactory] | None = None,
+    subprotocols: Sequence[Subprotocol] | None = None,
+    select_subprotocol: (
+        Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol | None] | None
+    ) = None,
+    compression: str | None = "deflate",
+    process_request: ProcessRequest | None = None,
+    process_response: ProcessResponse | None = None,
+    server_header: str | None = SERVER,
+    open_timeout: float | None = 10,
+    ping_interval: float | None = 20,
+    ping_timeout: float | None = 20,
+    close_timeout: float | None = 10,
+    max_size: int | tuple[int | None, int | None] | None = 2**20,
+    max_queue: int | tuple[int | None, int | None] | None = 16,
+    logger: LoggerLike | None = None,
+    create_connection: type[ServerConnection] | None = None,
+    hosts: Sequence[str] | None = None,
+    max_connections: int | None = None,
+    compression_threshold: int = 64,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve WebSocket connections on TCP, until the server is closed or cancelled.
+
+    Use it as ``server = await nursery.start(serve, handler, port)``. Each connection runs
+    ``handler`` in a task of its own and is closed when that returns, with code 1011 when it raises.
+
+    Args:
+        handler: coroutine function that takes the connection.
+        port: TCP port to listen on.
+        host: interface to listen on; see :func:`trio.open_tcp_listeners`.
+        backlog: number of connections that wait to be accepted; None for trio's default.
+        listeners: what to listen on, instead of ``port``, ``host`` and ``backlog``.
+        ssl: TLS context; None for no TLS.
+        origins: acceptable values of the Origin header: strings, patterns, None where its absence
+            is fine; or ``"same-origin"`` to demand that it names the Host of the request.
+        extensions: factories of the extensions to accept.
+        subprotocols: subprotocols to accept, in order of preference.
+        select_subprotocol: chooses among the subprotocols that the client offers.
+        compression: "deflate" for permessage-deflate, None for no compression.
+        process_request: called with the connection and the request; a response that it returns is
+            sent instead of accepting. It may be a coroutine function.
+        process_response: called with the connection, the request and the response; it may change
+            the response or return another. It may be a coroutine function.
+        server_header: value of the Server header; None for none.
+        open_timeout: seconds that the opening may take, TLS included; None for any.
+        ping_interval: seconds between keepalive pings; None for no keepalive.
+        ping_timeout: seconds of silence after a ping that fail the connection; None for never.
+        close_timeout: seconds that the closing handshake may take; None for any.
+        max_size: limit on incoming messages, in bytes; None for no limit; a pair limits messages
+            and fragments apart.
+        max_queue: high water mark of the receive queue, in frames, or a pair of marks.
+        logger: where facts are logged; ``ropeway.server`` by default.
+        create_connection: makes connections instead of :class:`ServerConnection`.
+        hosts: acceptable values of the Host header, with or without a port; None for all.
+        max_connections: number of open connections at which others get status 503; None for any.
+        compression_threshold: messages of fewer bytes than this are sent uncompressed.
+        task_status: is told of the :class:`Server`, once that accepts connections.
+
+    Raises:
+        ValueError: when an argument is out of its range, or contradicts another one.
+        TypeError: when an argument has the wrong type.
+        OSError: when the server can't listen.
+
+    """
+    options = ServeOptions(
+        origins=origins,
+        extensions=extensions,
+        subprotocols=subprotocols,
+        select_subprotocol=select_subprotocol,
+        compression=compression,
+        process_request=process_request,
+        process_response=process_response,
+        server_header=server_header,
+        open_timeout=open_timeout,
+        ping_interval=ping_interval,
+        ping_timeout=ping_timeout,
+        close_timeout=close_timeout,
+        max_size=max_size,
+        max_queue=max_queue,
+        logger=logger,
+        create_connection=create_connection,
+        hosts=hosts,
+        max_connections=max_connections,
+        compression_threshold=compression_threshold,
+    )
+    acceptor = _Acceptor(handler, options, ssl)
+    if listeners is None:
+        if port is None:
+            raise ValueError("missing port argument")
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    elif (port, host, backlog) != (None, None, None):
+        raise ValueError("port, host and backlog are incompatible with listeners")
+    acceptor.server = Server(listeners, acceptor, options.logger)
+    await acceptor.server.serve_forever(task_status)
+
+
+async def unix_serve(handler: Handler, path: PathLike, **kwargs: Any) -> None:
+    """Serve WebSocket connections on a Unix socket.
+
+    Args:
+        handler: coroutine function that takes the connection.
+        path: path of the socket in the file system, which must not exist; it is removed at the end.
+        **kwargs: arguments of :func:`serve`.
+
+    Raises:
+        ValueError: when an argument is out of its range.
+        OSError: when the server can't listen.
+
+    """
+    sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    try:
+        await sock.bind(os.fspath(path))
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        backlog = kwargs.pop("backlog", None)
+        sock.listen(BACKLOG if backlog is None else backlog)
+        await serve(handler, listeners=[trio.SocketListener(sock)], **kwargs)
+    finally:
+        sock.close()
+        os.unlink(path)
+
+
+BACKLOG = 128

@@ -1,0 +1,1 @@
+"""The driver for trio, by itself: nurseries, cancellation, streams, servers."""
