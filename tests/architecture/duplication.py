@@ -143,7 +143,9 @@ class Share:
     def __str__(self) -> str:
         others = " and in ".join(self.others)
         counts = f"{len(self.twice)} of {self.lines} lines"
-        return f"{self.share:.1%} of {self.driver} ({counts}) stands in {others}; {self.most:.0%} may"
+        return (
+            f"{self.share:.1%} of {self.driver} ({counts}) is in {others}; {self.most:.0%} may be"
+        )
 
 
 def code(driver: str) -> dict[str, list[str]]:
