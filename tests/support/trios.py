@@ -85,7 +85,7 @@ class Call:
     """A call that runs in trio's thread."""
 
     def __init__(self, portal: Portal) -> None:
-        self._portal = portal()
+        self._portal = portal
         self._future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._future.set_running_or_notify_cancel()
         self._scope = trio.CancelScope()

@@ -24,7 +24,7 @@ from ..http11 import Request, Response
 from ..protocol import Protocol
 from ..typing import BytesLike
 from .carriers import BROKEN, carrier_of
-from .waiting import Place, per_run
+from .waiting import TURN, Place, per_run
 
 # What a peer that is gone may have said before, at most.
 MOST_READS = 16
@@ -111,10 +111,10 @@ class Link:
         protocol = self.protocol
         while True:
             if Engine.can_resume(protocol):
-                # Who has been woken may answer a message before the close frame behind it. Who is
-                # woken now runs before who is woken by the second of these.
-                await trio.lowlevel.checkpoint()
-                await trio.lowlevel.checkpoint()
+                # Who has been woken may answer a message before the close frame behind it. It runs
+                # before the second of these ends, and may give others their turn meanwhile.
+                for _ in range(3):
+                    await trio.lowlevel.checkpoint()
                 if Engine.can_resume(protocol):
                     self._resume()
             elif protocol.stopped:
@@ -150,6 +150,7 @@ class Link:
         """Give the engine what was read: bytes, or the number of those that are in the room."""
         protocol = self.protocol
         now = trio.current_time()
+        self._shared.turn_ends = now + TURN  # others had theirs while this was waited for
         if not isinstance(received, int):
             Engine.receive(protocol, received, 0, len(received), now)
         elif received == NOT_NOW:
