@@ -6,8 +6,9 @@ the top level a name gives ropeway's own module object, not a copy: ``websockets
 ``ropeway.frames.Frame``, and an ``except`` clause written against one catches the other's.
 
 A table says which names those are: ropeway has rooms that websockets lacks, and its ``cli`` is
-another program. Only two modules are made here, because they say something else than ropeway's:
-``websockets`` itself, with the version whose API this is, and ``websockets.version``.
+another program; what answers for ``websockets.cli`` has another name. Three modules are made here,
+because they say something else than ropeway's: ``websockets`` itself, with the version whose API
+this is, ``websockets.version`` and ``websockets.__main__``.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ MODULES = frozenset(
         "http",  # until version 15
     )
 )
-"""What both packages have, with the same meaning; ``version`` is made here."""
+"""What both packages have, with the same meaning; ``version`` and ``__main__`` are made here."""
+
+RENAMED = {"cli": "cli.as_websockets"}
+"""What has another name in ropeway."""
 
 _OWN = __name__.rpartition(".")[0]
 _OURS = frozenset(("__version__", "build", "install_as_websockets"))
@@ -87,15 +91,17 @@ class _Finder(MetaPathFinder):
             return None
         if fullname == f"{ALIAS}.version":
             return ModuleSpec(fullname, _VersionLoader())
+        if fullname == f"{ALIAS}.__main__":
+            return ModuleSpec(fullname, _MainLoader())
         name = fullname.removeprefix(f"{ALIAS}.")
-        if name not in MODULES:
+        if name not in MODULES and name not in RENAMED:
             # Not None: a finder further down could know the package that this one stands in for.
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}: {_OWN} stands in for {ALIAS}, "
                 f"and has no such module of it in this version",
                 name=fullname,
             )
-        own = f"{_OWN}.{name}"
+        own = f"{_OWN}.{RENAMED.get(name, name)}"
         found = importlib.util.find_spec(own)
         assert found is not None
         is_package = found.submodule_search_locations is not None
@@ -135,6 +141,20 @@ class _VersionLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         module.__doc__ = f"The version of {ALIAS} whose API {_OWN} has."
         vars(module).update(tag=COMPATIBLE, version=COMPATIBLE, commit=COMPATIBLE, released=True)
+
+
+class _MainLoader(Loader):
+    """Gives ``python -m websockets`` what it runs."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.get_code(module.__name__), vars(module))
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = f"from {ALIAS}.cli import main\n\nif __name__ == '__main__':\n    main()\n"
+        return compile(source, f"<{fullname}>", "exec", dont_inherit=True)
 
 
 class _PackageLoader(Loader):

@@ -32,10 +32,10 @@ OLDER = ("http",)
 """Not in 17.4 any more, but in versions for which programs were written."""
 
 OTHERWISE = ("__main__", "cli")
-"""In both packages, with another meaning: websockets has an interactive client there."""
+"""In both packages, with another meaning; what answers for them is tested in test_cli."""
 
 OURS = (
-    *("demo", "demo.room", "drop_in", "cli.run", "_core", "_core.engine", "_build"),
+    *("demo", "demo.room", "drop_in", "_core", "_core.engine", "_build"),
     *("sync.link", "asyncio.dispatch", "nonsense", "asyncio.nonsense", "legacy.serving"),
 )
 """Rooms of ropeway that websockets lacks, and names that neither has."""
@@ -142,7 +142,7 @@ except ModuleNotFoundError as exc:
     assert missing == first
 
 
-@pytest.mark.parametrize("name", [*OTHERWISE, *OURS])
+@pytest.mark.parametrize("name", OURS)
 def test_what_websockets_has_not_is_not_found(name: str) -> None:
     printed = python(
         INSTALL
@@ -179,16 +179,16 @@ def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
         INSTALL
         + """
 import websockets
-for name in "speedups", "cli", "demo", "nonsense":
+for name in "speedups", "demo", "nonsense":
     statement = f"from websockets import {name}"
     try:
         exec(statement)
     except ImportError as exc:
         print(type(exc).__name__, exc.name)
-print(*(hasattr(websockets, name) for name in ("nonsense", "speedups", "cli", "drop_in")))
+print(*(hasattr(websockets, name) for name in ("nonsense", "speedups", "drop_in")))
 """
     )
-    assert printed.splitlines() == ["ImportError websockets"] * 4 + ["False False False False"]
+    assert printed.splitlines() == ["ImportError websockets"] * 3 + ["False False False"]
 
 
 def test_nothing_is_read_from_an_installed_websockets(tmp_path: Path) -> None:

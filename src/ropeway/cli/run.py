@@ -23,7 +23,6 @@ DESCRIPTION = """\
 Runs a Python program with ropeway in the place of websockets: whatever it imports from websockets
 comes from ropeway, whether websockets is installed or not. Otherwise it runs as under python.
 
-The modules of websockets that ropeway does not have (trio, cli) raise ModuleNotFoundError.
 Processes that the program starts are not changed, unless it forks them.
 """
 
