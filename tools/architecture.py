@@ -32,7 +32,10 @@ FLOORS: list[tuple[str, list[str]]] = [
     ("drivers", ["asyncio", "sync", "trio"]),
     (
         "built on drivers",
-        ["legacy", "connection", "http", "drop_in", "cli", "demo", "__main__", "__init__"],
+        [
+            "asgi", "legacy", "connection", "http", "drop_in", "cli", "demo", "__main__",
+            "__init__",
+        ],
     ),
 ]  # fmt: skip
 """The rooms from the ground up: a module or a subpackage of ropeway each."""

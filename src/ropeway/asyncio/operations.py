@@ -20,11 +20,10 @@ from ..typing import BytesLike
 from .dispatch import make_waiter
 from .link import Link
 from .results import set_result
+from .stages import DELEGATED, DONE, NEW, WAITING
 
 if TYPE_CHECKING:
     from .connection import Connection
-
-NEW, WAITING, DELEGATED, DONE = range(4)
 
 
 class Operation:
@@ -36,7 +35,7 @@ class Operation:
 
     __slots__ = ("_connection", "_inner", "_stage", "_waited")
 
-    _connection: Connection
+    _connection: Any
     _stage: int
     _inner: Coroutine[Any, Any, Any] | None
     _waited: Any
@@ -174,6 +173,7 @@ class Receive(Operation):
 
     __slots__ = ("_decode", "_iterating")
 
+    _connection: Connection
     _decode: bool | None
     _iterating: bool
 
@@ -230,6 +230,7 @@ class Send(Operation):
 
     __slots__ = ("_compress", "_message", "_text")
 
+    _connection: Connection
     _compress: bool | None
     _message: Any
     _text: bool | None

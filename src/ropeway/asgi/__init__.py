@@ -1,0 +1,1 @@
+"""WebSockets for servers of ASGI applications; see :mod:`ropeway.asgi.uvicorn`."""
