@@ -35,7 +35,7 @@ else:
 
 __all__ = ["ClientDisconnected", "WebSocketProtocol"]
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 TRACE = 5
 
@@ -103,7 +103,7 @@ class Service(Acceptor):
         super().__init__(options, WebSocketProtocol)
         self.config = config
         self.all_connections = connections
-        self.terms = LinkTerms(**self._connection_arguments)
+        self.terms: LinkTerms = LinkTerms(**self._connection_arguments)
 
     def is_closing(self) -> bool:
         """Tell that new connections are as good as others: uvicorn doesn't accept them later."""
@@ -128,7 +128,7 @@ def _service(config: Config, state: ServerState) -> Service:
 
 
 # Each build that is imported has its own.
-ATTRIBUTE = f"_{__name__.partition('.')[0]}_service"
+ATTRIBUTE: str = f"_{__name__.partition('.')[0]}_service"
 
 
 class WebSocketProtocol(Exchange, Waiting, StreamProtocol):
@@ -138,6 +138,7 @@ class WebSocketProtocol(Exchange, Waiting, StreamProtocol):
     """
 
     protocol: ServerProtocol
+    response: Response | None
 
     def __init__(
         self,
