@@ -7,6 +7,7 @@
 #   make leaks           a million messages, a hundred thousand connections: does memory grow?
 #   make autobahn        the Autobahn test suite: 517 cases, both sides, both builds (an hour)
 #   make autobahn-quick  the same without the compression groups (301 cases, a few minutes)
+#   make ecosystem       packages that use websockets, on ropeway and on websockets: is it the same?
 #   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
 #   make bench-full      the same with all contenders, on two loops, for longer (hours)
 #   make sanitize        tests of the wire with gcc's address and undefined behaviour sanitizers
@@ -28,7 +29,7 @@ DECLARATIONS := $(shell find src -name '*.pxd')
 COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
             $(wildcard $(DECLARATIONS:.pxd=.py))
 
-.PHONY: demo test leaks lint sanitize autobahn autobahn-quick bench bench-full build clean
+.PHONY: demo test leaks lint sanitize autobahn autobahn-quick ecosystem bench bench-full build clean
 
 demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
@@ -73,6 +74,10 @@ autobahn: $(VENV)/built
 
 autobahn-quick: $(VENV)/built
 	$(BIN)/python tests/autobahn/run.py --quick
+
+ecosystem: $(VENV)/built $(VENV)/test
+	$(BIN)/python -m tests.ecosystem.environments
+	$(BIN)/python -m pytest tests/ecosystem $(PYTEST_ARGS)
 
 bench: $(VENV)/built $(BENCH)/installed
 	$(BENCHMARK) run --quick --out build/bench/quick.json
