@@ -358,6 +358,43 @@ async def test_broadcast() -> None:
 
 
 @in_trio
+async def test_many_senders_to_a_slow_reader_lose_nothing() -> None:
+    async with pair(client={"max_queue": 1, "max_size": None}) as (near, far):
+        received: list[bytes] = []
+
+        async def send(number: int) -> None:
+            for _ in range(10):
+                await far.send(bytes([number]) * (1 << 18))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(10):
+                nursery.start_soon(send, number)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            while len(received) < 100:
+                received.append(await near.recv(decode=False))
+        assert sorted(message[0] for message in received) == [
+            n for n in range(10) for _ in range(10)
+        ]
+        assert far._queued == 0
+
+
+@in_trio
+async def test_a_send_that_waits_when_the_connection_is_lost_says_so() -> None:
+    async with pair(client={"max_queue": 1}) as (near, far):
+        async with trio.open_nursery() as nursery:
+
+            async def send() -> None:
+                with pytest.raises(ConnectionClosedError):
+                    while True:
+                        await far.send(bytes(1 << 20))
+
+            nursery.start_soon(send)
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            near.abort()
+        assert far._queued == 0
+
+
+@in_trio
 async def test_a_slow_reader_holds_up_only_its_own_sender() -> None:
     async with pair(client={"max_queue": 1}) as (near, far):
         sent = 0

@@ -299,7 +299,8 @@ class Link:
         try:
             with cast(trio.CancelScope, self._writing):
                 while self._backlog:
-                    self._queued -= await self._carrier.send(self._backlog)
+                    sent = await self._carrier.send(self._backlog)
+                    self._queued -= sent
                     if self._queued <= DEFAULT_WRITE_LIMIT // 4:
                         self.protocol.resume_writing()
                         self._flush()
@@ -320,17 +321,24 @@ class Link:
             ConnectionClosed: when the connection is lost before.
 
         """
+        if self._queued <= DEFAULT_WRITE_LIMIT:
+            return
         while self._queued > DEFAULT_WRITE_LIMIT:
-            if self._is_lost or self._broken:
-                await self._raise_closed()
             await self._written.park()
+        if self._is_lost or self._broken:
+            await self._raise_closed()
+
+    def _drop_backlog(self) -> None:
+        self._backlog.clear()
+        self._queued = 0
+        self._written.unpark_all()
 
     def _fail_writing(self, exc: BaseException | None) -> None:
         if self.protocol.debug:
             self.protocol.logger.debug("! error while sending data", exc_info=exc)
         self._note(exc)
         self._broken = True
-        self._backlog.clear()
+        self._drop_backlog()
         self._reading.cancel()
 
     # Time and the end
@@ -377,14 +385,13 @@ class Link:
         self._deliver()
         protocol.transport_lost()
         self._is_lost = True
-        self._backlog.clear()
         if self._writing is not None:
             self._writing.cancel()
         self._alarm.cancel()
         self._end_pings()
         self._opened.set()
         self._lost.set()
-        self._written.unpark_all()
+        self._drop_backlog()
 
     async def _raise_closed(self) -> NoReturn:
         """Wait for the end of a connection that isn't open, and raise ConnectionClosed."""
