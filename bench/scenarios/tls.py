@@ -36,6 +36,7 @@ def scenario(shape: Shape) -> Scenario:
         f"TLS echo server: {shape.title}",
         lambda contender: contender.server and contender.tls,
         lambda contender, loop, timing: echo(contender, loop, timing, shape),
+        quick_rounds=1,
     )
 
 
