@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     publishing = actions.add_parser(
         "publish", help="write records, pictures and tables into the documents"
     )
-    publishing.add_argument("file", type=Path)
+    publishing.add_argument("files", type=Path, nargs="+", metavar="FILE")
     actions.add_parser("list", help="list scenarios and contenders")
     options = parser.parse_args(arguments)
     if options.action == "run":
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.action == "publish":
         from . import publish
 
-        for path in publish.publish(report.load(options.file)):
+        for path in publish.publish(report.join([report.load(file) for file in options.files])):
             print(path)
     else:
         print(runner.listing())

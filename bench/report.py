@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,32 @@ Medians = dict[tuple[str, str, str], dict[str, float]]
 def load(path: Path) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return data
+
+
+def join(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return several runs as one: each on a loop of its own, or of scenarios of its own.
+
+    Raises:
+        SystemExit: if they are of different code or machines, or two say the same.
+    """
+    first, *others = runs
+    for data in others:
+        for name in ("commit", "machine", "kernel", "python", "versions", "full", "rounds"):
+            if data[name] != first[name]:
+                raise SystemExit(f"runs of different {name}: {first[name]} and {data[name]}")
+    keys = [
+        {(one["scenario"], one["contender"], one["loop"]) for one in data["records"]}
+        for data in runs
+    ]
+    twice = {key for one, other in itertools.combinations(keys, 2) for key in one & other}
+    # What has no loop takes its turn in each run.
+    if any(loop in goals.LOOPS for _, _, loop in twice):
+        raise SystemExit(f"measured in more than one run: {sorted(twice)[0]}")
+    return {
+        **first,
+        "elapsed_s": round(sum(data["elapsed_s"] for data in runs), 1),
+        "records": [record for data in runs for record in data["records"]],
+    }
 
 
 def as_text(data: dict[str, Any]) -> str:

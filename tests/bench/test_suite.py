@@ -257,6 +257,25 @@ def test_the_overview_leaves_out_what_was_not_measured() -> None:
     ]
 
 
+def test_runs_on_different_loops_are_joined_and_no_others() -> None:
+    one = {**records_of(record("ropeway", 1, 2), record("C", 1, 1, "none")), **SAME_MACHINE}
+    other = {**records_of(record("ropeway", 1, 3, "uvloop")), **SAME_MACHINE}
+    joined = report.join([one, other])
+    assert len(joined["records"]) == 3
+    assert joined["elapsed_s"] == 3.0
+    with pytest.raises(SystemExit, match="measured in more than one run"):
+        report.join([one, one])
+    with pytest.raises(SystemExit, match="runs of different commit: a and b"):
+        report.join([one, {**other, "commit": "b"}])
+
+
+SAME_MACHINE = {
+    **dict.fromkeys(("machine", "kernel", "python", "versions", "full", "rounds")),
+    "commit": "a",
+    "elapsed_s": 1.5,
+}
+
+
 def test_only_what_a_commit_gave_is_published() -> None:
     with pytest.raises(SystemExit, match="uncommitted"):
         publish.publish({**records_of(), "dirty": True})
