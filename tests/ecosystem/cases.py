@@ -36,5 +36,25 @@ CASES = (
     Case("alpaca-py", "market data, trading (legacy)", "alpaca_client", "alpaca"),
     Case("openai", "realtime (sync)", "openai_client", "openai", None, ("sync",), "below_16"),
     Case("openai", "realtime (asyncio)", "openai_client", "openai", None, ("asyncio",), "below_16"),
+    Case("cartesia", "speech (sync)", "cartesia_client", "cartesia", None, ("sync",), "below_16"),
+    Case(
+        "cartesia",
+        "speech (asyncio)",
+        "cartesia_client",
+        "cartesia",
+        None,
+        ("asyncio",),
+        "below_16",
+    ),
+    Case("realtime", "channels (asyncio)", "realtime_client", "realtime", None, (), "below_16"),
+    Case("google-genai", "live (asyncio)", "genai_client", "genai"),
+    Case("python-binance", "streams (asyncio)", "binance_client", "binance"),
+    Case("solana", "subscriptions (asyncio)", "solana_client", "solana"),
+    Case("slack-sdk", "socket mode (asyncio)", "slack_client", "slack"),
+    Case("ocpp", "client and server (asyncio)", "ocpp_both", "ocpp"),
+    Case(
+        "pyppeteer", "DevTools (legacy, 2022)", "pyppeteer_client", "devtools", None, (), "of_2022"
+    ),
+    Case("python-deriv-api", "calls (legacy, 2022)", "deriv_client", "deriv", None, (), "of_2022"),
 )
 """All programs."""

@@ -24,7 +24,7 @@ from .visits import Record, lasting
 
 HERE = Path(__file__).parent
 
-PATIENCE = 50
+PATIENCE = 30
 """Seconds for a program to come to its end."""
 
 SUBJECTS = ("original", "compiled", "pure")
