@@ -4,8 +4,9 @@ Every fenced block that starts with ```` ```python ```` is a program of its own 
 after the language says how:
 
 - none: as it stands;
-- ``server`` and ``client``: a pair, one after the other in the same document; the client talks to
-  the server on port 8765, for which the test takes a free one;
+- ``server``, and ``client`` any number of times behind it in the same document: a client talks to
+  the last server, on port 8765, for which the test takes a free one;
+- the name of a package (``PEERS``): a client that is written for that package;
 - ``websockets``: a program written for websockets, run with ``python -m ropeway run``.
 
 A ```` ```text ```` block that comes next is what the program prints.
@@ -20,6 +21,11 @@ from pathlib import Path
 from ..architecture.tree import ROOT, files
 
 DOCUMENTS = ("*.md",)
+
+PEERS = ("aiohttp", "picows", "websocket")
+"""Packages, by the names that are imported, from which a document leads to ropeway."""
+
+CLIENTS = ("client", *PEERS)
 
 BLOCK = re.compile(r"^```(\w*)[ ]?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -16,7 +16,8 @@ import pytest
 
 import ropeway
 
-from .documents import Example, documents, examples
+from ..support.require import require_package
+from .documents import CLIENTS, PEERS, Example, documents, examples
 
 ALL = examples()
 PORT_IN_DOCUMENTS = "8765"
@@ -29,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def command(example: Example, directory: Path, code: str) -> list[str]:
-    program = directory / f"{example.kind or 'program'}.py"
+    program = directory / ("server.py" if example.kind == "server" else "program.py")
     program.write_text(code, encoding="utf-8")
     run = ["-m", "ropeway", "run"] if example.kind == "websockets" else []
     return [sys.executable, "-W", "error", *run, str(program)]
@@ -89,15 +90,24 @@ def test_a_program_runs(example: Example, tmp_path: Path) -> None:
     check(example, tmp_path, example.code)
 
 
-PAIRS = [
-    (server, client)
-    for server, client in zip(ALL, ALL[1:], strict=False)
-    if server.kind == "server" and client.kind == "client" and server.path == client.path
-]
+def pairs() -> Iterator[tuple[Example, Example]]:
+    """Yield every client, with the server that it talks to before it."""
+    server = None
+    for example in ALL:
+        if example.kind == "server":
+            server = example
+        elif example.kind in CLIENTS:
+            assert server is not None and server.path == example.path, f"no server for {example}"
+            yield server, example
+
+
+PAIRS = list(pairs())
 
 
 @pytest.mark.parametrize(("server", "client"), PAIRS, ids=lambda one: str(one))
 def test_a_client_talks_to_a_server(server: Example, client: Example, tmp_path: Path) -> None:
+    if client.kind in PEERS:
+        require_package(client.kind)
     port = free_port()
     with served(server, tmp_path, port):
         check(client, tmp_path, client.code.replace(PORT_IN_DOCUMENTS, str(port)))
@@ -105,8 +115,8 @@ def test_a_client_talks_to_a_server(server: Example, client: Example, tmp_path: 
 
 def test_every_example_is_run() -> None:
     kinds = [example.kind for example in ALL]
-    assert set(kinds) <= {"", "websockets", "server", "client"}
-    assert kinds.count("server") == kinds.count("client") == len(PAIRS) > 0
+    assert set(kinds) == {"", "websockets", "server", *CLIENTS}
+    assert {server for server, _ in PAIRS} == {one for one in ALL if one.kind == "server"}
     fences = sum(
         len(re.findall(r"^ *```py", path.read_text(encoding="utf-8"), re.MULTILINE))
         for path in documents()

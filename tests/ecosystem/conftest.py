@@ -58,4 +58,4 @@ def installed(environment: str) -> dict[str, str]:
         check=True,
     )
     pairs = (line.partition("==") for line in listing.stdout.splitlines())
-    return {name.lower(): version for name, _, version in pairs}
+    return {name.lower().replace("_", "-"): version for name, _, version in pairs}

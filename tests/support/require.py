@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
     "proxy": "proxy.py",
     "python_socks": "python-socks",
     "tiny_proxy": "tiny-proxy",
+    "websocket": "websocket-client",
     "zlib_ng": "zlib-ng",
 }
 """Packages whose name in the registry is not their import name."""

@@ -10,9 +10,14 @@ from ocpp.v16.enums import Action, RegistrationStatus, RemoteStartStopStatus
 
 
 class Central(ChargePoint):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.booted = asyncio.Event()
+
     @on(Action.boot_notification)
     def on_boot(self, charge_point_vendor: str, charge_point_model: str, **_: object):
         print("booted:", self.id, charge_point_vendor, charge_point_model)
+        self.booted.set()
         return call_result.BootNotification(
             current_time="today", interval=10, status=RegistrationStatus.accepted
         )
@@ -38,14 +43,16 @@ async def station(uri: str) -> None:
         point = Station("CP_1", connection)
         listening = asyncio.create_task(listen(point))
         boot = call.BootNotification(charge_point_model="Wallbox", charge_point_vendor="Ropeway")
-        print("answer:", (await point.call(boot)).status)
+        answer = await point.call(boot)
         await listening
+        # Not before: what comes next is handled by another task.
+        print("answer:", answer.status)
 
 
 async def central(connection) -> None:
     point = Central(connection.request.path.strip("/"), connection)
     listening = asyncio.create_task(listen(point))
-    await asyncio.sleep(0.2)
+    await point.booted.wait()
     answer = await point.call(call.RemoteStartTransaction(id_tag="ann"))
     print("started:", answer.status)
     await connection.close(1000, "maintenance")

@@ -30,7 +30,7 @@ class Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if "WebSocket" in text or "connection" in text:
-            self.lines.append(text)
+            self.lines.append(text.partition(" - ")[2] or text)  # without the address
 
 
 class Server(uvicorn.Server):
