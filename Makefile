@@ -5,7 +5,7 @@
 #   make test            all tests, on the compiled and on the pure build
 #   make lint            formatting, lint, types
 #   make leaks           a million messages, a hundred thousand connections: does memory grow?
-#   make autobahn        the Autobahn test suite: 517 cases, both sides, both builds (an hour)
+#   make autobahn        the Autobahn test suite: 517 cases, four front ends, both sides and builds (hours)
 #   make autobahn-quick  the same without the compression groups (301 cases, a few minutes)
 #   make ecosystem       packages that use websockets, on ropeway and on websockets: is it the same?
 #   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
@@ -69,10 +69,10 @@ sanitize: $(VENV)/package $(VENV)/test
 	    ASAN_OPTIONS=detect_leaks=0 ROPEWAY_PURE=0 PYTHONPATH=$(SANITIZED)/lib \
 	    $(BIN)/python -m pytest -p no:cacheprovider --timeout 300 $(SANITIZED_TESTS) $(PYTEST_ARGS)
 
-autobahn: $(VENV)/built
+autobahn: $(VENV)/built $(VENV)/test
 	$(BIN)/python tests/autobahn/run.py
 
-autobahn-quick: $(VENV)/built
+autobahn-quick: $(VENV)/built $(VENV)/test
 	$(BIN)/python tests/autobahn/run.py --quick
 
 ecosystem: $(VENV)/built $(VENV)/test

@@ -35,7 +35,7 @@ SIDES = {
     "client": ("run_fuzzingserver.sh", "echo_client.py", ["{url}", "{agent}"]),
 }
 
-DRIVERS = {"asyncio": "", "sync": "sync_", "trio": "trio_"}
+DRIVERS = {"asyncio": "", "uvloop": "uvloop_", "sync": "sync_", "trio": "trio_"}
 """What the names of their programs begin with."""
 
 
