@@ -85,6 +85,24 @@ async def test_a_body_that_is_cancelled_closes_its_connection() -> None:
         handed.over.set()
 
 
+@pytest.mark.parametrize("early", [False, True])
+@in_trio
+async def test_a_cancellation_arrives_as_it_is(early: bool) -> None:
+    arrived: list[BaseException] = []
+    async with serving() as server:
+        with trio.CancelScope() as scope:
+            if early:
+                scope.cancel()
+            try:
+                async with connecting(server) as near:
+                    scope.cancel()
+                    await near.recv()
+            except BaseException as exc:
+                arrived.append(exc)
+                raise
+    assert [type(exc) for exc in arrived] == [trio.Cancelled]
+
+
 @in_trio
 async def test_cancelling_the_server_drops_its_connections() -> None:
     from ropeway.trio.server import serve

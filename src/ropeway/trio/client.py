@@ -154,6 +154,7 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
 
     _connection: ClientConnection
     _home: AbstractAsyncContextManager[trio.Nursery]
+    _nursery: trio.Nursery
 
     def __init__(
         self,
@@ -245,11 +246,10 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
         if hasattr(self, "_home"):
             raise RuntimeError("connect() isn't reentrant")
         self._home = trio.open_nursery()
-        nursery = await self._home.__aenter__()
+        self._nursery = await self._home.__aenter__()
         try:
-            self._connection = await self.connect(nursery)
+            self._connection = await self.connect(self._nursery)
         except BaseException:
-            nursery.cancel_scope.cancel()
             await self._leave()
             raise
         return await self._connection.__aenter__()
@@ -267,12 +267,16 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
             await self._leave()
 
     async def _leave(self) -> None:
-        """Wait for the tasks of the connection, in a nursery that is of no interest to the caller.
+        """Wait for the tasks of a connection that is over, in a nursery of no interest to others.
 
-        It is not told of the caller's exception, of which it would make a group.
+        It is not told of the caller's exception, of which it would make a group. A cancellation
+        from outside ends its tasks, too, and would make another group of what they raise: the
+        shield lets the nursery take it for its own.
         """
-        home = self._home
-        del self._home
+        home, nursery = self._home, self._nursery
+        del self._home, self._nursery
+        nursery.cancel_scope.shield = True
+        nursery.cancel_scope.cancel()
         await home.__aexit__(None, None, None)
 
     def __aiter__(self) -> Reconnections:
