@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ssl import SSLContext, create_default_context
 from typing import Any, Literal, TypeVar
 
@@ -79,10 +80,12 @@ class Opener:
             case StartTLS(context, server_hostname):
                 await self._start_tls(context, server_hostname)
             case Send(data):
-                await self._opened.send_all(data)
+                with breaking():
+                    await self._opened.send_all(data)
             case Receive():
                 data, self._unread = self._unread, b""
-                return data or await self._opened.receive_some(READ_SIZE)
+                with breaking():
+                    return data or await self._opened.receive_some(READ_SIZE)
             case Unread(data):
                 self._unread = data + self._unread
             case Handshake():
@@ -165,13 +168,20 @@ async def shake_hands(tls: trio.SSLStream[trio.abc.Stream]) -> trio.SSLStream[tr
     The stream should be "compatible with HTTPS": a peer that closes without saying so in TLS says
     so in WebSocket, or is found out there.
     """
-    try:
+    with breaking():
         await tls.do_handshake()
+    return tls
+
+
+@contextlib.contextmanager
+def breaking() -> Iterator[None]:
+    """Turn what trio raises when a stream breaks into the OSError that broke it."""
+    try:
+        yield
     except trio.BrokenResourceError as exc:
         if isinstance(exc.__cause__, OSError):
             raise exc.__cause__ from None
-        raise ConnectionResetError("connection was lost during the TLS handshake") from exc
-    return tls
+        raise ConnectionResetError("connection was lost") from exc
 
 
 async def open_tcp(
