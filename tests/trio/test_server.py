@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -19,8 +20,11 @@ import trio.lowlevel
 from ropeway.exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
+    InvalidHandshake,
     InvalidStatus,
 )
+from ropeway.extensions import ClientExtensionFactory, Extension, ServerExtensionFactory
+from ropeway.frames import Frame
 from ropeway.http11 import Request, Response
 from ropeway.protocol import State
 from ropeway.trio.client import connect, unix_connect
@@ -33,6 +37,7 @@ from ropeway.trio.server import (
     serve,
     unix_serve,
 )
+from ropeway.typing import ExtensionName
 
 from ..support.tls import TLS
 from .serving import Handed, connecting, echo, in_trio, pair, serving, uri
@@ -215,6 +220,28 @@ async def test_unix_sockets(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+@in_trio
+async def test_a_path_that_somebody_else_removed(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(unix_serve, echo, path)
+        path.unlink()
+        await server.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs abstract addresses")
+@in_trio
+async def test_abstract_unix_sockets() -> None:
+    path = f"\0ropeway-{os.getpid()}"
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(unix_serve, echo, path)
+        async with unix_connect(path, proxy=None) as near:
+            await near.send("hello")
+            assert await near.recv() == "hello"
+        await server.aclose()
+
+
 def test_unix_connect_wants_one_place() -> None:
     with pytest.raises(ValueError, match="missing path argument"):
         unix_connect()
@@ -311,6 +338,57 @@ async def test_create_connection_makes_the_connections() -> None:
 
     async with serving(handler, create_connection=Own) as server, connecting(server) as near:
         assert [await near.recv(), await near.recv()] == ["own", "own"]
+
+
+@in_trio
+async def test_a_connection_that_goes_wrong_does_not_end_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Extension):
+        name = ExtensionName("broken")
+
+        def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+            raise KeyError("decode")
+
+        def encode(self, frame: Frame) -> Frame:
+            return frame
+
+    class Factory(ServerExtensionFactory):
+        name = ExtensionName("broken")
+
+        def process_request_params(self, params: object, accepted: object) -> Any:
+            return [], Broken()
+
+    class Offer(ClientExtensionFactory):
+        name = ExtensionName("broken")
+
+        def get_request_params(self) -> Any:
+            return []
+
+        def process_response_params(self, params: object, accepted: object) -> Any:
+            return Extension()
+
+    def create(*arguments: Any, **options: Any) -> ServerConnection:
+        made.append(None)
+        if len(made) == 1:
+            raise KeyError("create")
+        return ServerConnection(*arguments, **options)
+
+    made: list[None] = []
+    async with serving(create_connection=create, extensions=[Factory()]) as server:
+        with pytest.raises(InvalidHandshake):
+            async with connecting(server):
+                raise AssertionError
+        async with connecting(server, extensions=[Offer()]) as near:
+            near.protocol.extensions = []
+            await near.send("hello")
+            with pytest.raises(ConnectionClosedError):
+                await near.recv()
+        async with connecting(server) as near:
+            await near.send("hello")
+            assert await near.recv() == "hello"
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "connection failed" in [record.getMessage() for record in errors]
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")

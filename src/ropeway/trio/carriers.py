@@ -100,9 +100,18 @@ class StreamCarrier:
         return len(data)
 
     async def end(self) -> None:
-        """End our half of the stream, or all of it where there are no halves."""
-        if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            await self._stream.send_eof()
+        """End our half of the stream, or all of it where there are no halves.
+
+        Below TLS, too: closing while the peer is still sending resets the connection, and that can
+        take our close frame from it (RFC 6455, section 7.1.1).
+        """
+        stream = self._stream
+        while isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        if isinstance(stream, trio.abc.HalfCloseableStream):
+            # Busy is a stream on which TLS is answering the peer's TLS; reading finds the end.
+            with contextlib.suppress(*BROKEN, trio.BusyResourceError):
+                await stream.send_eof()
         else:
             await self._stream.aclose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import math
 import os
@@ -14,7 +15,7 @@ import trio
 
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_plan
-from .._opening.acceptor import Acceptor
+from .._opening.acceptor import SHUTTING_DOWN, Acceptor
 from .._opening.coroutines import basic_auth, run
 from .._opening.options import ServeOptions
 from ..extensions.base import ServerExtensionFactory
@@ -173,23 +174,42 @@ class _Acceptor(Acceptor):
 
     async def __call__(self, stream: trio.abc.Stream) -> None:
         """See to a stream that was accepted; nobody waits, so what goes wrong is logged."""
+        seconds = self.options.open_timeout
+        ends = math.inf if seconds is None else trio.current_time() + seconds
         if self.ssl is not None:
-            tls = trio.SSLStream(stream, self.ssl, server_side=True, https_compatible=True)
-            seconds = self.options.open_timeout
-            try:
-                with trio.move_on_after(math.inf if seconds is None else seconds) as scope:
-                    stream = await shake_hands(tls)
-            except OSError:
-                return  # a client that can't speak TLS with us, or has gone
-            if scope.cancelled_caught:
+            secured = await self._secure(stream, ends)
+            if secured is None:
                 return
-        async with trio.open_nursery() as nursery:
-            connection = cast(ServerConnection, self.make(nursery, stream))
-            self.server.all_connections.add(connection)
+            stream = secured
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._see_to(stream, nursery, ends)
+        except Exception:
+            # One connection that goes wrong must not end the server.
+            self.server.logger.error("connection failed", exc_info=True)
+
+    async def _secure(self, stream: trio.abc.Stream, ends: float) -> trio.abc.Stream | None:
+        """Speak TLS; None for a client that can't, takes too long or has gone."""
+        assert self.ssl is not None
+        tls = trio.SSLStream(stream, self.ssl, server_side=True, https_compatible=True)
+        with trio.CancelScope(deadline=ends) as scope, self.server._until_closing(scope):
             try:
-                await self._run(connection)
-            finally:
-                self.server.all_connections.discard(connection)
+                return await shake_hands(tls)
+            except OSError:
+                return None
+        return None
+
+    async def _see_to(self, stream: trio.abc.Stream, nursery: trio.Nursery, ends: float) -> None:
+        connection = cast(ServerConnection, self.make(nursery, stream))
+        if ends != math.inf:
+            connection.protocol.open_deadline = ends
+        self.server.all_connections.add(connection)
+        try:
+            if not self.server.is_serving():  # it was accepted just before the server closed
+                connection._turn_away(SHUTTING_DOWN)
+            await self._run(connection)
+        finally:
+            self.server.all_connections.discard(connection)
 
     async def _run(self, connection: ServerConnection) -> None:
         try:
@@ -347,7 +367,9 @@ async def unix_serve(handler: Handler, path: PathLike, **kwargs: Any) -> None:
         await serve(handler, listeners=[trio.SocketListener(sock)], **kwargs)
     finally:
         sock.close()
-        os.unlink(path)
+        # Somebody may have removed it, and an abstract address of Linux's has a null byte.
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            os.unlink(path)
 
 
 BACKLOG = 128

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -51,6 +52,7 @@ class Server(AsyncResource):
         self._closing_with: tuple[CloseCode | int, str] | None = None
         self._accepting = trio.CancelScope()
         self._handlers: set[trio.lowlevel.Task] = set()
+        self._securing: set[trio.CancelScope] = set()  # of TLS handshakes
         self._started = False
         self._over = trio.Event()
 
@@ -101,6 +103,17 @@ class Server(AsyncResource):
         finally:
             self._handlers.discard(task)
 
+    @contextlib.contextmanager
+    def _until_closing(self, scope: trio.CancelScope) -> Iterator[None]:
+        """Cancel ``scope`` when the server closes: in TLS, nobody can be told of that before."""
+        self._securing.add(scope)
+        if self.closing:
+            scope.cancel()
+        try:
+            yield
+        finally:
+            self._securing.discard(scope)
+
     async def _close_listeners(self) -> None:
         for listener in self.listeners:
             await trio.aclose_forcefully(listener)
@@ -135,6 +148,8 @@ class Server(AsyncResource):
             self._accepting.cancel()
         if close_connections and self._closing_with is None:
             self._closing_with = (code, reason)
+        for scope in self._securing:
+            scope.cancel()
         for connection in list(self.all_connections):
             connection._turn_away(SHUTTING_DOWN)
             if close_connections:
