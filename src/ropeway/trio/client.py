@@ -186,13 +186,8 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
         create_connection: Callable[..., ClientConnection] | None = None,
         **kwargs: Any,
     ) -> None:
-        given = {
-            "sock": stream,
-            "ssl": ssl,
-            "server_hostname": server_hostname,
-            "proxy_ssl": proxy_ssl,
-            "proxy_server_hostname": proxy_server_hostname,
-        }
+        given: dict[str, Any] = {"sock": stream, "ssl": ssl, "server_hostname": server_hostname}
+        given |= {"proxy_ssl": proxy_ssl, "proxy_server_hostname": proxy_server_hostname}
         kwargs |= {name: value for name, value in given.items() if value is not None}
         options = ConnectOptions(
             uri=uri,
