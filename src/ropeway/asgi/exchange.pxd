@@ -36,7 +36,7 @@ cdef class ReceiveEvent(Operation):
 cdef class SendEvent(Operation):
     cdef object _event
 
-    @cython.locals(connection=Exchange, protocol=Engine, opcode="int")
+    @cython.locals(connection=Exchange, protocol=Engine, event="dict", opcode="int")
     cdef _step(self)
 
 

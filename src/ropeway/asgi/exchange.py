@@ -150,7 +150,8 @@ class SendEvent(Operation):
         if self._stage != NEW:
             return self._resume()
         connection = self._connection
-        event = self._event
+        given = self._event
+        event = given if type(given) is dict else dict(given)
         protocol = connection.protocol
         self._stage = DONE
         if (
