@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import socket
 import struct
@@ -112,3 +113,12 @@ async def test_all_of_many_connections_are_served() -> None:
         finally:
             for ws in clients:
                 await ws.close()
+
+
+@pytest.mark.parametrize("size", [64 * 1024, 256 * 1024])
+def test_a_receive_buffer_is_all_there_and_begins_a_page(sockets: ModuleType, size: int) -> None:
+    buffer = sockets.receive_buffer(size)
+    assert type(buffer) is bytearray
+    assert buffer == bytes(size)
+    if sockets.__name__.startswith("ropeway.") and ropeway.build == "compiled":
+        assert ctypes.addressof(ctypes.c_char.from_buffer(buffer)) % 4096 == 0

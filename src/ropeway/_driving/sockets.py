@@ -12,10 +12,20 @@ from typing import Final
 
 from ..typing import BytesLike
 
-__all__ = ["NOT_NOW", "receive", "send"]
+__all__ = ["NOT_NOW", "receive", "receive_buffer", "send"]
 
 NOT_NOW: Final = -1
 """In place of a number of bytes: the call would have had to wait."""
+
+
+def receive_buffer(size: int) -> bytearray:
+    """Make a buffer to receive in, which compiled begins where the kernel's copying is fast.
+
+    Args:
+        size: of the buffer, in bytes.
+
+    """
+    return bytearray(size)
 
 
 def receive(sock: socket.socket, fd: int, buffer: bytearray | memoryview) -> int:

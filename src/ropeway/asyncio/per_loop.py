@@ -8,6 +8,7 @@ from typing import Any, cast
 from weakref import ref
 
 from .._driving.deadlines import Deadline, Deadlines, Timed
+from .._driving.sockets import receive_buffer
 from .polling import Poller, new_poller
 
 # As much as asyncio itself reads at a time; one for all, since a read is handled before the next.
@@ -40,7 +41,7 @@ class PerLoop:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.has_streams: bool = _has_streams(loop)
         self.poller: Poller | None = new_poller() if self.has_streams else None
-        self.buffer: bytearray = bytearray(RECEIVE_BUFFER_SIZE)
+        self.buffer: bytearray = receive_buffer(RECEIVE_BUFFER_SIZE)
         # Those that are going on; a weak reference, since they refer to connections.
         self.broadcasts: ref[Any] | None = None
         self.woken = woken
@@ -60,7 +61,7 @@ class PerLoop:
             tls, "_ssl_buffer_view"
         ):
             if self._tls_buffer is None:
-                self._tls_buffer = tls._ssl_buffer  # type: ignore[union-attr]
+                self._tls_buffer = receive_buffer(len(tls._ssl_buffer))  # type: ignore[union-attr]
             tls._ssl_buffer = self._tls_buffer  # type: ignore[union-attr]
             tls._ssl_buffer_view = memoryview(self._tls_buffer)  # type: ignore[union-attr]
 

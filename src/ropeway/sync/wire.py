@@ -17,6 +17,7 @@ from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
 from .._core.writer import Writer
 from .._driving.deadlines import Deadline
+from .._driving.sockets import receive_buffer
 from .._driving.terms import Terms
 from ..exceptions import ConnectionClosed
 from ..http11 import Request, Response
@@ -168,7 +169,7 @@ class Wire:
         self._deliver()
         if size == FIRST_BUFFER == len(cast(bytearray, self._buffer)):
             # More came than it holds. What is unread in it stays there until it is asked for.
-            self._buffer = bytearray(LATER_BUFFER)
+            self._buffer = receive_buffer(LATER_BUFFER)
             self._view = memoryview(self._buffer)
 
     def _take_decrypted(self) -> bool:

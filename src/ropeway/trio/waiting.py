@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import trio
 
+from .._driving.sockets import receive_buffer
+
 # Seconds that operations which need not wait may go on before others have their turn.
 TURN = 0.001
 
@@ -19,7 +21,7 @@ class PerRun:
     """
 
     def __init__(self) -> None:
-        self.buffer: bytearray = bytearray(BUFFER_SIZE)
+        self.buffer: bytearray = receive_buffer(BUFFER_SIZE)
         self.turn_ends: float = 0.0
         self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
 
