@@ -18,7 +18,7 @@ cdef class Poller:
     cpdef watch(self, loop, int fd, Polled polled)
     cpdef unwatch(self, int fd, Polled polled)
 
-    @cython.locals(polled=Polled)
+    @cython.locals(polled=Polled, only=Polled)
     cpdef _poll(self)
 
 

@@ -57,6 +57,11 @@ class Poller:
                 self._epoll.unregister(fd)
 
     def _poll(self) -> None:
+        if len(self._watching) == 1:
+            # No need to ask which one it is.
+            (only,) = self._watching.values()
+            only._context.run(_read, only)
+            return
         for fd, _ in self._epoll.poll(0, MOST_EVENTS):
             # It may have been closed meanwhile, and its number be another's by now: that one finds
             # that there is nothing to read.
