@@ -84,6 +84,35 @@ def test_sends_as_much_as_there_is_room_for(
     assert sockets.send(ours, ours.fileno(), kind(b"on")) == 2
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_sends_several_in_order(
+    sockets: ModuleType, pair: tuple[socket.socket, socket.socket], kind: type
+) -> None:
+    ours, theirs = pair
+    pieces = [b"not this", kind(b"first "), kind(b""), b"second"]
+    pieces += [bytes([number]) for number in range(sockets.MOST_PLACES)]
+    # As many as one call takes, from the second on.
+    expected = b"".join(pieces[1 : 1 + sockets.MOST_PLACES])
+    assert sockets.send_several(ours, ours.fileno(), pieces, 1) == len(expected)
+    assert theirs.recv(1000) == expected
+    assert sockets.send_several(ours, ours.fileno(), pieces, len(pieces) - 1) == 1
+    assert theirs.recv(1000) == pieces[-1]
+
+
+def test_sends_several_as_far_as_there_is_room(
+    sockets: ModuleType, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    pieces = [bytes([number]) * 300_000 for number in range(10)]
+    sent = 0
+    while (size := sockets.send_several(ours, ours.fileno(), pieces, 0)) != sockets.NOT_NOW:
+        assert 0 < size <= 3_000_000
+        sent += size
+        assert sent < 1 << 30
+    while sent:
+        sent -= len(theirs.recv(1 << 20))
+
+
 def test_tells_of_a_connection_that_is_broken(
     sockets: ModuleType, pair: tuple[socket.socket, socket.socket]
 ) -> None:
@@ -93,6 +122,8 @@ def test_tells_of_a_connection_that_is_broken(
         sockets.receive(ours, ours.fileno(), bytearray(10))
     with pytest.raises(BrokenPipeError):
         sockets.send(ours, ours.fileno(), b"gone")
+    with pytest.raises(BrokenPipeError):
+        sockets.send_several(ours, ours.fileno(), [b"go", b"ne"], 0)
 
 
 async def test_all_of_many_connections_are_served() -> None:

@@ -6,13 +6,15 @@ import asyncio
 import random
 import socket
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from ropeway.asyncio.transport import MOST_PLACES, SEPARATE, StreamTransport
+from ropeway._driving.sockets import MOST_PLACES
+from ropeway.asyncio.transport import SEPARATE, StreamTransport
 
 
 class Recorder(asyncio.Protocol):
@@ -69,7 +71,7 @@ async def read(peer: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("size", [SEPARATE - 1, SEPARATE, 3 << 20])
+@pytest.mark.parametrize("size", [1, SEPARATE - 1, SEPARATE, 3 << 20])
 async def test_writes_keep_their_order(size: int) -> None:
     pieces = [bytes([number % 251]) * (size if number % 3 else 5) for number in range(12)]
     async with pair() as (transport, _, peer):
@@ -90,6 +92,21 @@ async def test_more_pieces_than_one_call_takes() -> None:
         transport.writelines(pieces)
         expected = b"".join(pieces)
         assert await read(peer, len(expected)) == expected
+
+
+async def test_small_pieces_that_wait_are_joined() -> None:
+    async with pair() as (transport, _, peer):
+        transport.write(bytes(4 << 20))
+        waiting = transport.get_write_buffer_size()
+        assert waiting
+        tracemalloc.start()
+        try:
+            transport.writelines([b"small" for _ in range(5000)])
+            assert tracemalloc.get_traced_memory()[0] < 2 * 25_000
+        finally:
+            tracemalloc.stop()
+        assert transport.get_write_buffer_size() == waiting + 25_000
+        assert await read(peer, (4 << 20) + 25_000) == bytes(4 << 20) + 5000 * b"small"
 
 
 async def test_what_waits_may_change_afterwards() -> None:

@@ -121,6 +121,15 @@ def test_serialising_frames(build: Build, size: int, key: int | None) -> None:
 
 
 @each_build
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536, 2**31, 2**63 - 1])
+def test_serialising_headers(build: Build, size: int) -> None:
+    frame_header = build.room("_wire").frame_header
+    assert frame_header(0x82, size, False, 0) == head(0x82, size, False)
+    masked_head = head(0x82, size, True) + struct.pack("<I", 0x3D21FA37)
+    assert frame_header(0x82, size, True, 0x3D21FA37) == masked_head
+
+
+@each_build
 def test_serialising_subclasses(build: Build) -> None:
     class Text(str):
         __slots__ = ()

@@ -2,7 +2,7 @@
 
 import cython
 
-from .._wire.kernels cimport frame_bytes, utf8_rest
+from .._wire.kernels cimport frame_bytes, frame_header, utf8_rest
 from ..extensions._contexts cimport Apart, Deflater
 from .shared cimport SharedFrame, SharedMessage
 
@@ -64,7 +64,7 @@ cdef class Writer:
     cdef _choose_compression(self, int opcode, compress)
     cdef _write_extended(self, int opcode, data, bint fin)
 
-    @cython.locals(frame="bytes", size="Py_ssize_t")
+    @cython.locals(frame="bytes", header="bytes", size="Py_ssize_t")
     cdef _append(self, int first, payload)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._wire import frame_bytes, utf8_rest
+from .._wire import frame_bytes, frame_header, utf8_rest
 from ..exceptions import ProtocolError
 from ..extensions._contexts import Deflater
 from ..extensions.base import Extension
@@ -250,7 +250,7 @@ class Writer:
     def _append(self, first: int, payload: str | BytesLike) -> None:
         if not self.masked and type(payload) is bytes and len(payload) >= SEPARATE_PAYLOAD:
             # Not to be copied behind its header: the driver writes both in one go.
-            header = _long_header(first, len(payload))
+            header = frame_header(first, len(payload), False, 0)
             self.output.append(header)
             self.output.append(payload)
             size = len(header) + len(payload)
@@ -263,13 +263,6 @@ class Writer:
         self.frames_sent += 1
         if first & 0x0F < FIRST_CONTROL_OPCODE:
             self.payload_bytes_sent += size - header_size(size, self.masked)
-
-
-def _long_header(first: int, length: int) -> bytes:
-    """Serialise the header of an unmasked frame of more than 125 bytes (5.2)."""
-    if length < 65536:
-        return bytes((first, 126)) + length.to_bytes(2, "big")
-    return bytes((first, 127)) + length.to_bytes(8, "big")
 
 
 def write_marks(

@@ -12,10 +12,13 @@ from typing import Final
 
 from ..typing import BytesLike
 
-__all__ = ["NOT_NOW", "receive", "receive_buffer", "send"]
+__all__ = ["MOST_PLACES", "NOT_NOW", "receive", "receive_buffer", "send", "send_several"]
 
 NOT_NOW: Final = -1
 """In place of a number of bytes: the call would have had to wait."""
+
+MOST_PLACES: Final = 64
+"""How many buffers one call writes: POSIX guarantees 16, Linux and the BSDs have 1024."""
 
 
 def receive_buffer(size: int) -> bytearray:
@@ -66,5 +69,27 @@ def send(sock: socket.socket, fd: int, data: BytesLike) -> int:
     """
     try:
         return sock.send(data)
+    except (BlockingIOError, InterruptedError):
+        return NOT_NOW
+
+
+def send_several(sock: socket.socket, fd: int, pieces: list[BytesLike], first: int) -> int:
+    """Write as much of ``pieces[first : first + MOST_PLACES]`` as the kernel takes at once.
+
+    Args:
+        sock: a non-blocking socket.
+        fd: its descriptor.
+        pieces: what is to be written.
+        first: index of the first piece that is.
+
+    Returns:
+        Number of bytes; NOT_NOW when the kernel takes none.
+
+    Raises:
+        OSError: when the connection is broken.
+
+    """
+    try:
+        return sock.sendmsg(pieces[first : first + MOST_PLACES])
     except (BlockingIOError, InterruptedError):
         return NOT_NOW

@@ -15,8 +15,12 @@ cdef extern from *:
     #define ROPEWAY_DESCRIPTORS 0
     #define ropeway_recv(fd, data, size) ((void)(fd), (void)(data), (void)(size), -1)
     #define ropeway_send(fd, data, size) ((void)(fd), (void)(data), (void)(size), -1)
+    struct iovec { void *iov_base; size_t iov_len; };
+    #define ropeway_send_several(fd, places, count) \
+        ((void)(fd), (void)(places), (void)(count), -1)
     #else
     #include <sys/socket.h>
+    #include <sys/uio.h>
     #define ROPEWAY_DESCRIPTORS 1
     #ifdef MSG_NOSIGNAL
     #define ROPEWAY_FLAGS MSG_NOSIGNAL
@@ -25,6 +29,14 @@ cdef extern from *:
     #endif
     #define ropeway_recv(fd, data, size) recv(fd, data, (size_t)(size), 0)
     #define ropeway_send(fd, data, size) send(fd, data, (size_t)(size), ROPEWAY_FLAGS)
+
+    static inline Py_ssize_t ropeway_send_several(int fd, struct iovec *places, int count)
+    {
+        struct msghdr message = {0};
+        message.msg_iov = places;
+        message.msg_iovlen = count;
+        return sendmsg(fd, &message, ROPEWAY_FLAGS);
+    }
     #endif
 
     #define ropeway_would_wait() \
@@ -33,12 +45,19 @@ cdef extern from *:
     const bint ROPEWAY_DESCRIPTORS
     Py_ssize_t ropeway_recv(int fd, void *data, Py_ssize_t size)
     Py_ssize_t ropeway_send(int fd, const void *data, Py_ssize_t size)
+    Py_ssize_t ropeway_send_several(int fd, iovec *places, int count)
     bint ropeway_would_wait()
+
+    struct iovec:
+        void *iov_base
+        size_t iov_len
 
 cdef enum:
     WOULD_WAIT = -1
+    PLACES = 64
 
 NOT_NOW = WOULD_WAIT
+MOST_PLACES = PLACES
 
 # Processors take a store for the load that follows it when their addresses have these bits in
 # common. What comes from the kernel often begins a page there; memory of malloc() begins 16 bytes
@@ -102,3 +121,20 @@ cpdef Py_ssize_t send(sock, int fd, data) except -2:
         return _outcome(done)
     finally:
         PyBuffer_Release(&view)
+
+
+cpdef Py_ssize_t send_several(sock, int fd, list pieces, Py_ssize_t first) except -2:
+    cdef iovec places[PLACES]
+    cdef Py_ssize_t end = min(first + PLACES, len(pieces))
+    cdef Py_ssize_t i
+    cdef bint plain = ROPEWAY_DESCRIPTORS
+    for i in range(first, end):
+        piece = pieces[i]
+        if type(piece) is not bytes:
+            plain = False
+            break
+        places[i - first].iov_base = PyBytes_AS_STRING(piece)
+        places[i - first].iov_len = PyBytes_GET_SIZE(piece)
+    if not plain:
+        return _by_method(sock.sendmsg, pieces[first:end])
+    return _outcome(ropeway_send_several(fd, places, <int>(end - first)))

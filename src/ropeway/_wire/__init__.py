@@ -13,6 +13,7 @@ if TYPE_CHECKING or build == "pure":
     from .kernels_py import (
         PayloadBuffer,
         frame_bytes,
+        frame_header,
         header_index,
         payload_bytes,
         payload_text,
@@ -23,6 +24,7 @@ else:
     from .kernels import (
         PayloadBuffer,
         frame_bytes,
+        frame_header,
         header_index,
         payload_bytes,
         payload_text,
@@ -33,6 +35,7 @@ else:
 __all__ = [
     "PayloadBuffer",
     "frame_bytes",
+    "frame_header",
     "header_index",
     "payload_bytes",
     "payload_text",

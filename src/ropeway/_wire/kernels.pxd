@@ -17,6 +17,7 @@ cdef extern from "utf8.h" nogil:
 cpdef bytes payload_bytes(object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
 cpdef str payload_text(object data, Py_ssize_t start, Py_ssize_t end, uint32_t key)
 cpdef bytes utf8_rest(bytes pending, object piece)
+cpdef bytes frame_header(int first, Py_ssize_t length, bint masked, uint32_t key)
 cpdef bytes frame_bytes(int first, object payload, bint masked, uint32_t key)
 cpdef uint32_t rotate_key(uint32_t key, Py_ssize_t consumed)
 cpdef dict header_index(bytes head, Py_ssize_t start)

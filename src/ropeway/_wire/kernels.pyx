@@ -122,6 +122,16 @@ cpdef bytes utf8_rest(bytes pending, object piece):
     return text[valid:]
 
 
+cpdef bytes frame_header(int first, Py_ssize_t length, bint masked, uint32_t key):
+    cdef bytes header = PyBytes_FromStringAndSize(
+        NULL, <Py_ssize_t>ropeway_header_size(length, masked)
+    )
+    ropeway_write_header(
+        <uint8_t *>PyBytes_AS_STRING(header), <uint8_t>first, length, masked, key
+    )
+    return header
+
+
 cpdef bytes frame_bytes(int first, object payload, bint masked, uint32_t key):
     cdef Py_buffer view
     cdef bytes frame

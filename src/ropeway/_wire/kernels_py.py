@@ -42,21 +42,24 @@ def utf8_rest(pending: bytes, piece: bytes) -> bytes:
     return rest
 
 
-def frame_bytes(first: int, payload: str | BytesLike, masked: bool, key: int) -> bytes:
-    """Serialise a frame whose first byte is ``first``, with the shortest length form (5.2)."""
-    # Not bytes(payload) alone, which takes an int for a size and a list for bytes.
-    data = payload.encode() if isinstance(payload, str) else bytes(memoryview(payload))
+def frame_header(first: int, length: int, masked: bool, key: int) -> bytes:
+    """Serialise what comes before a payload of ``length`` bytes, in the shortest form (5.2)."""
     mask_bit = 0x80 if masked else 0
-    length = len(data)
     if length < 126:
         header = bytes((first, mask_bit | length))
     elif length < 65536:
         header = bytes((first, mask_bit | 126)) + length.to_bytes(2, "big")
     else:
         header = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
-    if not masked:
-        return header + data
-    return header + key.to_bytes(4, "little") + _masked(data, key)
+    return header + key.to_bytes(4, "little") if masked else header
+
+
+def frame_bytes(first: int, payload: str | BytesLike, masked: bool, key: int) -> bytes:
+    """Serialise a frame whose first byte is ``first``; see :func:`frame_header`."""
+    # Not bytes(payload) alone, which takes an int for a size and a list for bytes.
+    data = payload.encode() if isinstance(payload, str) else bytes(memoryview(payload))
+    header = frame_header(first, len(data), masked, key)
+    return header + (_masked(data, key) if masked else data)
 
 
 def rotate_key(key: int, consumed: int) -> int:

@@ -403,7 +403,7 @@ class Link(StreamReceiver):
             elif len(output) == 1:
                 StreamTransport.write(stream, output[0])
             elif output:
-                stream.writelines(output)
+                StreamTransport.writelines(stream, output)
             if ends:
                 self._end_stream()
         except Exception as exc:

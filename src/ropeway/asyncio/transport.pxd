@@ -2,11 +2,12 @@
 
 import cython
 
-from .._driving.sockets cimport receive, send
+from .._driving.sockets cimport receive, send, send_several
 from .polling cimport Polled, Poller
 
 cdef Py_ssize_t NOT_NOW
 cdef double TURN
+cdef Py_ssize_t MOST_PLACES
 
 
 cdef class StreamReceiver:
@@ -45,6 +46,15 @@ cdef class StreamTransport(Polled):
 
     @cython.locals(sent="Py_ssize_t")
     cpdef write(self, data)
+
+    @cython.locals(
+        pieces="list",
+        first="Py_ssize_t",
+        last="Py_ssize_t",
+        sent="Py_ssize_t",
+        size="Py_ssize_t",
+    )
+    cpdef writelines(self, list_of_data)
     cdef _keep(self, data)
     cdef _check_high_water(self)
     cdef _tell(self, method)

@@ -16,17 +16,14 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any, TypeVar
 
-from .._driving.sockets import NOT_NOW, receive, send
+from .._driving.sockets import MOST_PLACES, NOT_NOW, receive, send, send_several
 from ..typing import BytesLike
 from .per_loop import per_loop
 from .polling import Polled
 from .turns import TURN
 
-# Smaller buffers are joined: a place in sendmsg() costs about as much as copying this many bytes.
+# Smaller buffers that have to wait are joined: by itself, each would weigh more than its bytes.
 SEPARATE = 4096
-
-# POSIX guarantees 16 places, Linux and the BSDs have 1024.
-MOST_PLACES = 64
 
 # What is read at a time for a protocol that has no buffer of its own.
 READ_SIZE = 256 * 1024
@@ -332,32 +329,26 @@ class StreamTransport(Polled):
             self._keep(memoryview(data)[sent:] if sent > 0 else data)
 
     def writelines(self, list_of_data: Iterable[BytesLike]) -> None:
-        """Write several buffers in order; large ones aren't copied."""
+        """Write several buffers in order, in one go."""
         if not self._is_writable():
             return
-        joined = _joined(list_of_data)
-        if self._size or len(joined) == 1:
-            for data in joined:
-                self.write(data)
-            return
-        waiting = deque(memoryview(data) for data in joined if data)
-        while waiting:
-            places = [waiting[i] for i in range(min(len(waiting), MOST_PLACES))]
-            size = 0
-            for place in places:
-                size += len(place)
+        pieces = list_of_data if type(list_of_data) is list else list(list_of_data)
+        first = 0
+        while not self._size and first < len(pieces):
             try:
-                sent = self._sock.sendmsg(places)  # type: ignore[union-attr]
-            except (BlockingIOError, InterruptedError):
-                sent = 0
+                sent = send_several(self._sock, self._fd, pieces, first)  # type: ignore[arg-type]
             except OSError as exc:
                 self._drop_all(exc)
                 return
-            _drop(waiting, sent)
-            if sent < size:
-                break
-        for data in waiting:
-            self._keep(data)
+            last = min(first + MOST_PLACES, len(pieces))
+            while first < last and sent >= (size := len(pieces[first])):
+                sent -= size
+                first += 1
+            if first < last:
+                self._keep(memoryview(pieces[first])[sent:] if sent > 0 else pieces[first])
+                first += 1
+        for piece in _joined(pieces[first:]):
+            self._keep(piece)
 
     def can_write_eof(self) -> bool:
         """Tell that the stream can be half-closed."""
