@@ -30,7 +30,7 @@ def outcome(application: list[Any], *client: Any) -> Outcome:
 
 FAILED = b"Internal Server Error"
 TOO_BIG = "frame with 101 bytes exceeds limit of 100 bytes"
-SILENT = "keepalive ping timeout: peer was silent for 0.1 seconds"
+SILENT = "keepalive ping timeout: …"
 
 SEEN = {
     "messages": outcome(
