@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..contenders import Contender
 from ..processes import load, metrics_of, serving
 from . import Metrics, Scenario, Timing
-from .shapes import SHAPES, Shape
+from .shapes import MIB, SHAPES, Shape
 
 
 def echo(contender: Contender, loop: str, timing: Timing, shape: Shape) -> Metrics:
@@ -29,6 +29,7 @@ def scenario(shape: Shape) -> Scenario:
         lambda contender: contender.server,
         lambda contender, loop, timing: echo(contender, loop, timing, shape),
         quick=shape.quick,
+        quick_rounds=2 if shape.size >= MIB else None,
     )
 
 
