@@ -17,13 +17,13 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
-from .._core.inbox import MessageStream
 from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN
 from .._driving import json
 from .._driving.attributes import Attributes, control_payload
 from .._driving.fragments import Asynchronous
+from .._driving.streaming import Streaming
 from .._moved import Moved, resolver
-from ..exceptions import ConcurrencyError, ConnectionClosedOK
+from ..exceptions import ConnectionClosedOK
 from ..frames import CloseCode
 from ..protocol import Protocol
 from ..typing import BytesLike, Data, DataLike
@@ -33,7 +33,7 @@ from .waiting import Waiting
 __all__ = ["Connection"]
 
 
-class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
+class Connection(Attributes, Streaming, Waiting, asyncio.BufferedProtocol):
     """A WebSocket connection on asyncio, client's or server's.
 
     One task may receive and any number may send at the same time. Iterating gives messages until
@@ -169,62 +169,6 @@ class Connection(Attributes, Waiting, asyncio.BufferedProtocol):
 
         """
         return json.loads(await self.recv(timeout=timeout))
-
-    @overload
-    def recv_streaming(self, decode: Literal[True]) -> AsyncIterator[str]: ...
-
-    @overload
-    def recv_streaming(self, decode: Literal[False]) -> AsyncIterator[bytes]: ...
-
-    @overload
-    def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]: ...
-
-    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Data]:
-        """Receive the next message fragment by fragment.
-
-        The iterator must be exhausted; until then, nothing else can be received. When fragments
-        arrive much faster than they are taken, several may come as one.
-
-        Args:
-            decode: True gives str, False gives bytes; None goes by the kind of message.
-
-        Yields:
-            The fragments, as they arrive.
-
-        Raises:
-            ConnectionClosed: when the connection is closed before the message is complete.
-            ConcurrencyError: when another task is receiving.
-
-        """
-        if self._receiving:
-            raise ConcurrencyError(
-                "cannot call recv_streaming while another coroutine "
-                "is already running recv or recv_streaming"
-            )
-        self._receiving = True
-        stream = self._stream = MessageStream(self._inbox, decode)
-        try:
-            while not stream.finished:
-                await self._wait_receivable(stream.is_ready, False)
-                try:
-                    fragment = stream.take()
-                except UnicodeDecodeError as exc:
-                    await self._fail_decoding(exc)
-                self._after_taking()
-                yield fragment
-        finally:
-            self._stream = None
-            # A message that is half taken can't be received any more.
-            self._receiving = stream.started and not stream.finished
-
-    async def _fail_decoding(self, exc: UnicodeDecodeError) -> Any:
-        """Fail the connection over a binary message that was to be text."""
-        self._note(exc)
-        if self.protocol.state is OPEN:
-            reason = f"{exc.reason} at position {exc.start}"
-            self.protocol.fail(CloseCode.INVALID_DATA, reason)
-        self._deliver()
-        await self._raise_closed()
 
     # Sending
 
