@@ -109,6 +109,43 @@ async def test_what_breaks_a_stream_is_the_cause() -> None:
         assert isinstance(caught.value.__cause__, ConnectionResetError)
 
 
+class Piecewise(Breaking):
+    """A stream that has the next piece as soon as the last one was taken."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = iter(pieces)
+        self.written = b""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        self.written += data
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return next(self.pieces, b"")
+
+
+@in_trio
+async def test_a_message_is_answered_before_what_comes_next_breaks_the_connection() -> None:
+    async def answer(connection: Connection) -> None:
+        with pytest.raises(ConnectionClosedError):
+            while True:
+                await connection.send(await connection.recv())
+
+    message, reserved = b"\x81\x05hello", b"\x83\x00"
+    for _ in range(50):  # trio draws the order of its tasks by lot
+        stream = Piecewise(message, reserved)
+        async with trio.open_nursery() as nursery:
+            near = Connection(nursery, stream, Protocol(Side.CLIENT))
+            nursery.start_soon(answer, near)
+        assert near.close_exc.sent is not None
+        assert near.close_exc.sent.code == 1002
+        # A header of two bytes, a masking key of four and the payload; then the close frame.
+        assert stream.written[0] == 0x81
+        assert stream.written[1] == 0x80 | 5
+        assert stream.written[11] == 0x88
+
+
 @with_mock_clock
 async def test_a_silent_peer_is_found() -> None:
     ours, theirs = trio.testing.memory_stream_pair()

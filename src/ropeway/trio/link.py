@@ -119,6 +119,10 @@ class Link:
                     self._resume()
             elif protocol.stopped:
                 await self._reader.wait()
+            elif self._receiver.due:
+                # trio runs tasks in any order: a broken frame that came after a message must not
+                # end the connection before that message could be answered.
+                await trio.lowlevel.checkpoint()
             else:
                 received = await self._carrier.receive(self._room)
                 if not received:

@@ -49,22 +49,31 @@ def per_run() -> PerRun:
 
 
 class Place:
-    """Where one task waits until it is woken."""
+    """Where one task waits until it is woken.
 
-    __slots__ = ("_task",)
+    Attributes:
+        due: whether a task was woken that has not run since.
+    """
+
+    __slots__ = ("_task", "due")
 
     def __init__(self) -> None:
         self._task: trio.lowlevel.Task | None = None
+        self.due = False
 
     async def wait(self) -> None:
         """Wait; a cancellation ends that, too."""
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._leave)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(self._leave)
+        finally:
+            self.due = False
 
     def wake(self) -> None:
         """Let the task that waits go on, if there is one."""
         task, self._task = self._task, None
         if task is not None:
+            self.due = True
             trio.lowlevel.reschedule(task)
 
     def _leave(self, _: object) -> trio.lowlevel.Abort:
