@@ -1,6 +1,7 @@
 """What every test may use: the event loops, ``run``, and a private certificate authority.
 
-A test that is a coroutine function runs through the ``run`` fixture, on every loop.
+A test that is a coroutine function runs through the ``run`` fixture, on every loop; one that takes
+``front``, of ``tests/contract/conftest.py``, runs there.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
     if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
-        pytest.mark.usefixtures("run")(obj)
+        if "front" not in inspect.signature(obj).parameters:
+            pytest.mark.usefixtures("run")(obj)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,7 +62,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    pyfuncitem.funcargs["run"](_bounded(pyfuncitem.obj(**arguments)))
+    test = pyfuncitem.obj(**arguments)
+    if "front" in arguments:
+        arguments["front"].run(test)
+    else:
+        pyfuncitem.funcargs["run"](_bounded(test))
     return True
 
 

@@ -23,7 +23,7 @@ from ..support.subject import (
 )
 
 
-@asyncio_only
+@asyncio_only("it names the classes and the transport of asyncio")
 @both_roles
 async def test_attributes_of_an_open_connection(role: str) -> None:
     async with against_raw(
@@ -121,7 +121,7 @@ async def test_a_connection_is_a_context_and_an_iterable_not_a_coroutine(role: s
         assert await receiving == "y"
 
 
-@asyncio_only
+@asyncio_only("it is a subclass of asyncio's classes")
 @both_roles
 async def test_subclass_with_its_own_methods(role: str) -> None:
     base = ClientConnection if role == "client" else ServerConnection
@@ -211,7 +211,7 @@ async def test_deprecated_open_and_closed(role: str) -> None:
             assert ws.closed is True
 
 
-@asyncio_only
+@asyncio_only("only asyncio has a transport")
 @only_ropeway
 @both_roles
 async def test_taking_the_transport_loses_nothing(role: str) -> None:

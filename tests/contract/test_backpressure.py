@@ -112,7 +112,7 @@ async def test_recv_streaming_resumes_reading(role: str) -> None:
         await producing
 
 
-@asyncio_only
+@asyncio_only("write_limit is an option of asyncio's")
 @both_roles
 @pytest.mark.parametrize("write_limit", [1024, (1024, 256), 1 << 15, (1 << 16, None)])
 async def test_send_waits_while_the_peer_does_not_read(role: str, write_limit: Any) -> None:
@@ -128,7 +128,7 @@ async def test_send_waits_while_the_peer_does_not_read(role: str, write_limit: A
         assert [await raw.recv_payload(TEXT) for _ in others] == [b"0", b"1", b"2"]
 
 
-@asyncio_only
+@asyncio_only("write_limit is an option of asyncio's")
 @only_ropeway
 @both_roles
 @pytest.mark.parametrize("write_limit", [None, (None, None), (None, 256)])
@@ -140,7 +140,7 @@ async def test_without_a_high_mark_send_waits_too(role: str, write_limit: Any) -
         await waiting
 
 
-@asyncio_only
+@asyncio_only("write_limit is an option of asyncio's")
 @only_ropeway
 @both_roles
 @pytest.mark.parametrize("write_limit", [2**31, 2**63, 2**64, (2**64, 2**64)])
@@ -153,7 +153,7 @@ async def test_write_limit_may_be_larger_than_what_the_loop_counts(
             assert await raw.recv_payload(TEXT) == b"hello"
 
 
-@asyncio_only
+@asyncio_only("write_limit is an option of asyncio's")
 @both_roles
 async def test_write_limit_bounds_what_is_buffered(role: str) -> None:
     async with against_raw(role, write_limit=10_000, receive_buffer=SMALL) as (ws, _):

@@ -161,7 +161,7 @@ async def test_slow_connection_holds_up_nobody(role: str) -> None:
             assert len(await raws[1].recv_payload(BINARY)) == len(message)
 
 
-@asyncio_only
+@asyncio_only("write_limit is an option of asyncio's")
 @only_ropeway
 @both_roles
 async def test_broadcasts_behind_a_send_do_not_pile_up_before_the_write_buffer(role: str) -> None:

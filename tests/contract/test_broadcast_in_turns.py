@@ -29,7 +29,7 @@ from ..support.subject import ConcurrencyError, State, broadcast, module, only_r
 from .test_broadcast import several, start_fragmented
 from .test_compression import DEFLATE
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only("only asyncio's broadcast leaves connections to later turns of a loop")
 
 COUNT = 5
 WAITING = slice(2, COUNT)

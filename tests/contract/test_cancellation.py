@@ -1,177 +1,166 @@
-"""Cancelled operations lose nothing, and every way of waiting that asyncio has works."""
+"""Operations that were cancelled, or that have timed out, lose nothing.
+
+Threads have timeouts, trio has cancel scopes, asyncio has both: `test_awaiting.py` goes through
+what asyncio alone has.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from ..support.drivers import asyncio_only
-from ..support.endpoints import against_raw, both_roles, fill, settle, until
-from ..support.rawpeer import BINARY, CLOSE, CONT, PING, PONG, TEXT
-from ..support.subject import ConnectionClosedError, ConnectionClosedOK, State, only_ropeway
+from ..support.drivers import not_on
+from ..support.endpoints import both_roles
+from ..support.fronts import Front, against_raw
+from ..support.rawpeer import BINARY, CONT, PING, PONG, TEXT
+from ..support.subject import ConnectionClosedError, ConnectionClosedOK, State
 
-pytestmark = asyncio_only
+SMALL = 4096
+"""Bytes of a kernel's buffer, for a connection whose sends are to wait soon."""
 
+NO_CANCELLING = "a thread can't be cancelled"
 
-async def with_timeout(ws: Any) -> Any:
-    async with asyncio.timeout(0.01):
-        return await ws.recv()
-
-
-async def with_wait_for(ws: Any) -> Any:
-    return await asyncio.wait_for(ws.recv(), 0.01)
+no_cancelling = not_on("threads", reason=NO_CANCELLING)
 
 
-async def with_wait_for_task(ws: Any) -> Any:
-    return await asyncio.wait_for(asyncio.create_task(ws.recv()), 0.01)
+async def at_a_deadline(front: Front, ws: Any) -> None:
+    with pytest.raises(TimeoutError):
+        await front.recv_within(ws, 0.01)
 
 
-async def with_recv_timeout(ws: Any) -> Any:
-    return await ws.recv(timeout=0.01)
+async def before_it_began(front: Front, ws: Any) -> None:
+    with pytest.raises(TimeoutError):
+        await front.recv_within(ws, 0)
 
 
-async def with_expired_timeout(ws: Any) -> Any:
-    async with asyncio.timeout(0):
-        return await ws.recv()
+async def by_another(front: Front, ws: Any) -> None:
+    receiving = front.start(ws.recv)
+    await front.turns(3)
+    receiving.cancel()
+    await receiving.ended()
+    assert receiving.cancelled
 
 
-WAYS = [
-    with_timeout,
-    with_wait_for,
-    with_wait_for_task,
-    with_expired_timeout,
-    pytest.param(with_recv_timeout, marks=only_ropeway),
-]
+given_up = pytest.mark.parametrize(
+    "give_up",
+    [at_a_deadline, before_it_began, pytest.param(by_another, marks=no_cancelling)],
+)
+
+GiveUp = Callable[[Front, Any], Awaitable[None]]
 
 
 @both_roles
-@pytest.mark.parametrize("way", WAYS)
-async def test_recv_that_timed_out_loses_nothing(
-    role: str, way: Callable[[Any], Awaitable[Any]]
+@given_up
+async def test_recv_that_is_given_up_loses_nothing(
+    front: Front, role: str, give_up: GiveUp
 ) -> None:
-    async with against_raw(role) as (ws, raw):
+    async with against_raw(front, role) as (ws, raw):
         for index in range(3):
-            with pytest.raises(TimeoutError):
-                await way(ws)
+            await give_up(front, ws)
             await raw.send_frame(TEXT, str(index))
             assert await ws.recv() == str(index)
 
 
 @both_roles
-@pytest.mark.parametrize("way", WAYS)
-async def test_recv_that_timed_out_between_fragments_loses_nothing(
-    role: str, way: Callable[[Any], Awaitable[Any]]
+@given_up
+async def test_recv_that_is_given_up_between_fragments_loses_nothing(
+    front: Front, role: str, give_up: GiveUp
 ) -> None:
-    async with against_raw(role) as (ws, raw):
+    async with against_raw(front, role) as (ws, raw):
         await raw.send_frame(TEXT, "one ", fin=False)
         await raw.send_frame(PING)
         await raw.recv_payload(PONG)
-        with pytest.raises(TimeoutError):
-            await way(ws)
+        await give_up(front, ws)
         await raw.send_frame(CONT, b"tw\xc3", fin=False)
         await raw.send_frame(PING)
         await raw.recv_payload(PONG)
-        with pytest.raises(TimeoutError):
-            await way(ws)
+        await give_up(front, ws)
         await raw.send_frame(CONT, b"\xb6")
         assert await ws.recv() == "one twö"
 
 
 @both_roles
-async def test_polling_with_a_timeout_gets_every_message(role: str) -> None:
+@given_up
+async def test_recv_that_is_given_up_makes_room_for_another(
+    front: Front, role: str, give_up: GiveUp
+) -> None:
+    async with against_raw(front, role) as (ws, raw):
+        await give_up(front, ws)
+        second = front.start(ws.recv)
+        await front.turns(3)
+        await raw.send_frame(TEXT, "hello")
+        assert await second.result() == "hello"
+
+
+@both_roles
+async def test_polling_with_a_timeout_gets_every_message(front: Front, role: str) -> None:
     # The timeout is so short that it races with the arrival of messages.
-    async with against_raw(role) as (ws, raw):
+    async with against_raw(front, role) as (ws, raw):
 
         async def produce() -> None:
             for index in range(200):
                 await raw.send_frame(TEXT, str(index))
-                await asyncio.sleep(0.0005)
+                await front.sleep(0.0005)
 
-        producing = asyncio.create_task(produce())
+        producing = front.start(produce)
         received: list[str] = []
         while len(received) < 200:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.0005):
-                    received.append(await ws.recv())
-        await producing
+                received.append(await front.recv_within(ws, 0.0005))
+        await producing.result()
         assert received == [str(index) for index in range(200)]
 
 
 @both_roles
+@no_cancelling
 @pytest.mark.parametrize("turns", range(6))
-async def test_recv_cancelled_around_the_tick_of_arrival(role: str, turns: int) -> None:
-    async with against_raw(role) as (ws, raw):
+async def test_recv_cancelled_around_the_moment_of_arrival(
+    front: Front, role: str, turns: int
+) -> None:
+    async with against_raw(front, role) as (ws, raw):
         for index in range(20):
-            receiving = asyncio.create_task(ws.recv())
-            await settle(2)
+            receiving = front.start(ws.recv)
+            await front.turns(2)
             await raw.send_frame(TEXT, str(index))
-            await settle(turns)
+            await front.turns(turns)
             receiving.cancel()
-            try:
-                message = await receiving
-            except asyncio.CancelledError:
-                message = await ws.recv()
+            await receiving.ended()
+            message = await (ws.recv() if receiving.cancelled else receiving.result())
             assert message == str(index)
 
 
 @both_roles
-async def test_recv_cancelled_by_a_task_that_wakes_in_the_same_tick(role: str) -> None:
-    # Both tasks wait for the same packet: the ping's waiter wakes up and cancels the receiver,
-    # whose message was delivered before it.
-    async with against_raw(role) as (ws, raw):
+@no_cancelling
+async def test_recv_cancelled_by_what_wakes_with_it(front: Front, role: str) -> None:
+    # Two wait for the same packet: the one that waits for a pong wakes up and cancels the other,
+    # for whom there was a message before the pong, or behind it.
+    async with against_raw(front, role) as (ws, raw):
         for index in range(10):
-            receiving = asyncio.create_task(ws.recv())
+            receiving = front.start(ws.recv)
             waiter = await ws.ping(str(index))
             await raw.recv_payload(PING)
 
             async def cancel(waiter: Any = waiter, receiving: Any = receiving) -> None:
-                await waiter
+                await front.answered(waiter)
                 receiving.cancel()
 
-            cancelling = asyncio.create_task(cancel())
-            await settle()
+            cancelling = front.start(cancel)
+            await front.turns(5)
             order = [raw.frame(TEXT, str(index)), raw.frame(PONG, str(index))]
             await raw.send(*(order if index % 2 else reversed(order)))
-            await cancelling
-            try:
-                message = await receiving
-            except asyncio.CancelledError:
-                message = await ws.recv()
+            await cancelling.result()
+            await receiving.ended()
+            message = await (ws.recv() if receiving.cancelled else receiving.result())
             assert message == str(index)
 
 
 @both_roles
-async def test_recv_cancelled_before_its_first_step(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        await raw.send_frame(TEXT, "kept")
-        receiving = asyncio.create_task(ws.recv())
-        receiving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await receiving
-        assert await ws.recv() == "kept"
-
-
-@both_roles
-async def test_cancelled_recv_makes_room_for_another(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        first = asyncio.create_task(ws.recv())
-        await settle()
-        first.cancel()
-        await asyncio.wait([first])
-        second = asyncio.create_task(ws.recv())
-        await settle()
-        await raw.send_frame(TEXT, "hello")
-        assert await second == "hello"
-
-
-@both_roles
-async def test_cancelled_iteration_loses_nothing(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
+@not_on("threads", reason="iterating has no timeout, and " + NO_CANCELLING)
+async def test_cancelled_iteration_loses_nothing(front: Front, role: str) -> None:
+    async with against_raw(front, role) as (ws, raw):
         received = []
 
         async def iterate() -> None:
@@ -179,224 +168,143 @@ async def test_cancelled_iteration_loses_nothing(role: str) -> None:
                 received.append(message)
 
         for index in range(3):
-            iterating = asyncio.create_task(iterate())
+            iterating = front.start(iterate)
             await raw.send_frame(TEXT, str(index))
-            await until(lambda index=index: len(received) > index)
+            await front.until(lambda index=index: len(received) > index)
             iterating.cancel()
-            await asyncio.wait([iterating])
+            await iterating.ended()
         await raw.send_frame(TEXT, "last")
         assert await ws.recv() == "last"
         assert received == ["0", "1", "2"]
 
 
 @both_roles
-async def test_shielded_recv_goes_on(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        receiving = asyncio.ensure_future(ws.recv())
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(receiving), 0.01)
-        await raw.send_frame(TEXT, "hello")
-        assert await receiving == "hello"
+async def test_iteration_that_is_broken_off_loses_nothing(front: Front, role: str) -> None:
+    async with against_raw(front, role) as (ws, raw):
+        await raw.send(*(raw.frame(TEXT, str(index)) for index in range(6)))
+        received = []
+        for _ in range(3):
+            async for message in ws:
+                received.append(message)
+                break
+            received.append(await ws.recv())
+        assert received == [str(index) for index in range(6)]
+
+
+# The end
 
 
 @both_roles
-async def test_recv_in_gather_wait_and_as_completed(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        gathering = asyncio.gather(ws.recv(), asyncio.sleep(0, "slept"))
-        await settle()
-        await raw.send_frame(TEXT, "one")
-        assert await gathering == ["one", "slept"]
-
-        receiving = asyncio.create_task(ws.recv())
-        done, pending = await asyncio.wait([receiving], timeout=0.01)
-        assert (done, pending) == (set(), {receiving})
-        await raw.send_frame(TEXT, "two")
-        (done,), pending = await asyncio.wait([receiving])
-        assert done.result() == "two"
-
-        await raw.send_frame(TEXT, "three")
-        for next_done in asyncio.as_completed([ws.recv()]):
-            assert await next_done == "three"
-
-
-@both_roles
-async def test_recv_in_a_task_group_that_fails(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        with pytest.raises(ExceptionGroup) as raised:
-            async with asyncio.TaskGroup() as group:
-                receiving = group.create_task(ws.recv())
-                await settle()
-                raise ZeroDivisionError
-        assert isinstance(raised.value.exceptions[0], ZeroDivisionError)
-        assert receiving.cancelled()
-        await raw.send_frame(TEXT, "kept")
-        assert await ws.recv() == "kept"
-
-
-@both_roles
-async def test_task_of_recv_can_be_named_inspected_and_awaited_twice(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        receiving = asyncio.create_task(ws.recv(), name="receiver")
-        await settle()
-        assert not receiving.done()
-        assert receiving.get_name() == "receiver"
-        assert "receiver" in repr(receiving)
-        await raw.send_frame(TEXT, "hello")
-        assert await receiving == "hello"
-        assert await receiving == receiving.result() == "hello"
-
-
-@both_roles
-async def test_uncancel_in_a_nested_timeout(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        async with asyncio.timeout(10):
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.01):
-                    await ws.recv()
-            await raw.send_frame(TEXT, "hello")
-            assert await ws.recv() == "hello"
-        task = asyncio.current_task()
-        assert task is not None
-        assert task.cancelling() == 0
-
-
-@both_roles
-async def test_recv_that_was_never_awaited_takes_nothing(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        await raw.send_frame(TEXT, "kept")
-        unused = ws.recv()
-        unused.close()
-        assert await ws.recv() == "kept"
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
-@both_roles
-async def test_eager_tasks(role: str) -> None:
-    loop = asyncio.get_running_loop()
-
-    def eager(coroutine: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-    async with against_raw(role) as (ws, raw):
-        receiving = eager(ws.recv())
-        assert not receiving.done()
-        await raw.send_frame(TEXT, "one")
-        assert await receiving == "one"
-
-        await raw.send(raw.frame(TEXT, "two"), raw.frame(TEXT, "three"))
-        assert await ws.recv() == "two"
-        ready = eager(ws.recv())
-        assert ready.done()
-        assert ready.result() == "three"
-
-        receiving = eager(ws.recv())
-        receiving.cancel()
-        await asyncio.wait([receiving])
-        assert receiving.cancelled()
-
-        sending = eager(ws.send("out"))
-        assert await raw.recv_payload(TEXT) == b"out"
-        await sending
-        await raw.send_frame(TEXT, "four")
-        assert await ws.recv() == "four"
-
-
-@only_ropeway
-@both_roles
-@pytest.mark.parametrize("timeout", [0, 0.01])
-async def test_recv_timeout(role: str, timeout: float) -> None:
-    async with against_raw(role) as (ws, raw):
-        with pytest.raises(TimeoutError):
-            await ws.recv(timeout=timeout)
-        await raw.send(raw.frame(TEXT, "one"), raw.frame(TEXT, "two"), raw.frame(TEXT, "three"))
-        assert await ws.recv(timeout=10) == "one"
-        assert await ws.recv(timeout=0) == "two"
-        assert await ws.recv(True, timeout=None) == "three"
-
-
-@only_ropeway
-@both_roles
-async def test_recv_timeout_does_not_hide_a_cancellation_or_the_end(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        receiving = asyncio.create_task(ws.recv(timeout=10))
-        await settle()
-        receiving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await receiving
-        receiving = asyncio.create_task(ws.recv(timeout=10))
-        await settle()
+async def test_time_limit_does_not_hide_the_end(front: Front, role: str) -> None:
+    async with against_raw(front, role) as (ws, raw):
+        receiving = front.start(front.recv_within, ws, 10)
+        await front.turns(3)
         await raw.close_handshake()
         with pytest.raises(ConnectionClosedOK):
-            await receiving
-
-
-# Other operations
+            await receiving.result()
 
 
 @both_roles
-async def test_cancelled_send_leaves_whole_frames(role: str) -> None:
-    async with against_raw(role, receive_buffer=4096) as (ws, raw):
-        _, sending = await fill(ws)
-        sending.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await sending
-        last = asyncio.create_task(ws.send("last"))
-        while (frame := await raw.recv_frame()).opcode == BINARY:
-            assert len(frame.payload) == 1 << 16
-        assert frame.payload == b"last"
-        await last
-
-
-@both_roles
-async def test_cancelled_close_still_closes(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        closing = asyncio.create_task(ws.close(1001))
-        assert await raw.recv_close() == (1001, "")
-        closing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await closing
-        assert ws.state is State.CLOSING
-        again = asyncio.create_task(ws.close(1000))
-        await raw.send_close(1001)
-        raw.half_close()
-        await again
-        assert ws.close_code == 1001
-
-
-@only_ropeway
-@both_roles
-async def test_cancelled_close_still_has_its_timeout(role: str) -> None:
-    # In websockets the timeout goes with the task.
-    async with against_raw(role, close_timeout=0.05) as (ws, raw):
-        closing = asyncio.create_task(ws.close())
-        assert (await raw.recv_frame()).opcode == CLOSE
-        closing.cancel()
-        await asyncio.wait([closing])
+@given_up
+async def test_recv_that_is_given_up_before_the_end(
+    front: Front, role: str, give_up: GiveUp
+) -> None:
+    async with against_raw(front, role) as (ws, raw):
+        await give_up(front, ws)
+        raw.close()
         await ws.wait_closed()
-        assert ws.close_code == 1006
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
 
 
 @both_roles
-async def test_cancelled_wait_closed_changes_nothing(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
+@no_cancelling
+async def test_recv_cancelled_at_the_end(front: Front, role: str) -> None:
+    async with against_raw(front, role) as (ws, raw):
+        receiving = front.start(ws.recv)
+        await front.turns(3)
+        raw.close()
+        await ws.wait_closed()
+        receiving.cancel()
+        await receiving.ended()
+        if not receiving.cancelled:
+            with pytest.raises(ConnectionClosedError):
+                await receiving.result()
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+
+
+@both_roles
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_who_closes_wakes_who_receives(front: Front, role: str, how: str) -> None:
+    # With threads, this is what ends a recv() without a timeout.
+    async with against_raw(front, role) as (ws, raw):
+        receiving = front.start(ws.recv)
+        await front.turns(3)
+        if how == "close":
+            closing = front.start(ws.close)
+            assert await raw.finish_close() == (1000, "")
+            await closing.result()
+        else:
+            front.abort(ws)
+        with pytest.raises(ConnectionClosedOK if how == "close" else ConnectionClosedError):
+            await receiving.result()
+        await ws.wait_closed()
+
+
+@both_roles
+async def test_wait_closed_that_is_given_up_changes_nothing(front: Front, role: str) -> None:
+    async with against_raw(front, role) as (ws, raw):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ws.wait_closed(), 0.01)
+            await front.wait_closed_within(ws, 0.01)
         await raw.send_frame(TEXT, "hello")
         assert await ws.recv() == "hello"
         raw.close()
-        await ws.wait_closed()
+        await front.wait_closed_within(ws, 10)
+        assert ws.state is State.CLOSED
         with pytest.raises(ConnectionClosedError):
             await ws.recv()
+
+
+# Sending
 
 
 @both_roles
-async def test_recv_cancelled_at_the_end(role: str) -> None:
-    async with against_raw(role) as (ws, raw):
-        receiving = asyncio.create_task(ws.recv())
-        await settle()
-        raw.close()
-        await ws.wait_closed()
-        receiving.cancel()
-        await asyncio.wait([receiving])
+@not_on("threads", reason="send has no timeout, and " + NO_CANCELLING)
+async def test_cancelled_send_leaves_whole_frames(front: Front, role: str) -> None:
+    async with against_raw(front, role, receive_buffer=SMALL) as (ws, raw):
+        sent = 0
+
+        async def send_all() -> None:
+            nonlocal sent
+            while True:
+                await ws.send(bytes(1 << 16))
+                sent += 1
+
+        sending = front.start(send_all)
+        while front.buffered(ws) <= 1 << 15:
+            await front.sleep(0.001)
+        sending.cancel()
+        await sending.ended()
+        assert sending.cancelled
+        last = front.start(ws.send, "last")
+        arrived = 0
+        while (frame := await raw.recv_frame()).opcode == BINARY:
+            assert len(frame.payload) == 1 << 16
+            arrived += 1
+        assert frame.payload == b"last"
+        # That whose wait was cancelled had been taken, and goes out.
+        assert arrived == sent + 1
+        await last.result()
+
+
+@both_roles
+async def test_connection_lost_while_a_send_waits(front: Front, role: str) -> None:
+    # With threads, this is what ends a send() to a peer that does not read.
+    async with against_raw(front, role, receive_buffer=SMALL) as (ws, raw):
+        sending = front.start(ws.send, bytes(8 << 20))
+        await raw.recv_exactly(1000)
+        front.abort(ws)
         with pytest.raises(ConnectionClosedError):
-            await ws.recv()
+            await sending.result()
+        await ws.wait_closed()

@@ -38,7 +38,7 @@ from .operations import (
     wrapped,
 )
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only("what asyncio's recv() and send() return, before it is awaited")
 
 REUSED = "cannot reuse already awaited"
 AWAITED_BY_ANOTHER = "coroutine is being awaited already"

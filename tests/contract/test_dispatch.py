@@ -14,7 +14,7 @@ from ..support.endpoints import against_raw, both_roles, pair, settle
 from ..support.rawpeer import CONT, PING, PONG, TEXT
 from ..support.subject import ConnectionClosed, ConnectionClosedOK
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only("direct dispatch is about asyncio's tasks and loops")
 
 name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
 

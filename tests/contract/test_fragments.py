@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ..support.drivers import asyncio_only, worker
+from ..support.drivers import not_on, worker
 from ..support.endpoints import against_raw, both_roles, pair, settle
 from ..support.rawpeer import BINARY, CLOSE, CONT, PING, PONG, TEXT, RawFrame, RawPeer
 from ..support.subject import (
@@ -182,7 +182,8 @@ async def test_iterator_that_raises_at_once_leaves_the_connection(
         assert await raw.recv_payload(TEXT) == b"still open"
 
 
-@asyncio_only
+@not_on("threads", reason="a send among the fragments of another raises ConcurrencyError")
+@not_on("trio", reason="senders that wait for each other go on in any order, as trio's tasks do")
 @both_roles
 async def test_other_messages_wait_for_the_last_fragment_and_control_frames_do_not(
     role: str,
@@ -208,7 +209,7 @@ async def test_other_messages_wait_for_the_last_fragment_and_control_frames_do_n
         await asyncio.gather(first, *others)
 
 
-@asyncio_only
+@not_on("threads", reason="a send among the fragments of another raises ConcurrencyError")
 @both_roles
 async def test_waiting_send_can_be_cancelled(role: str) -> None:
     async with against_raw(role) as (ws, raw):
@@ -224,7 +225,7 @@ async def test_waiting_send_can_be_cancelled(role: str) -> None:
         assert [(await raw.recv_frame()).payload for _ in range(3)] == [b"two", b"", b"stays"]
 
 
-@asyncio_only
+@not_on("threads", reason="a thread can't be cancelled")
 @only_ropeway
 @both_roles
 async def test_cancelled_fragmented_send_fails_the_connection(role: str) -> None:
@@ -240,7 +241,7 @@ async def test_cancelled_fragmented_send_fails_the_connection(role: str) -> None
             await ws.send("late")
 
 
-@asyncio_only
+@not_on("threads", reason="a send among the fragments of another raises ConcurrencyError")
 @both_roles
 async def test_send_inside_a_fragmented_send_waits_for_it(role: str) -> None:
     async with against_raw(role) as (ws, raw):
@@ -255,7 +256,7 @@ async def test_send_inside_a_fragmented_send_waits_for_it(role: str) -> None:
         assert await recv_message(raw) == (TEXT, [b"one", b"two", b""])
 
 
-@asyncio_only
+@not_on("threads", reason="a send among the fragments of another raises ConcurrencyError")
 @both_roles
 async def test_close_during_a_fragmented_message_fails_the_connection(role: str) -> None:
     async with against_raw(role) as (ws, raw):
@@ -399,7 +400,7 @@ async def test_stream_that_was_not_started_blocks_nobody(role: str) -> None:
         await stream.aclose()
 
 
-@asyncio_only
+@not_on("threads", reason="recv_streaming has no timeout, and a thread can't be cancelled")
 @both_roles
 async def test_stream_cancelled_before_its_first_fragment_loses_nothing(role: str) -> None:
     async with against_raw(role) as (ws, raw):
@@ -456,7 +457,7 @@ async def test_many_fragments_between_both_ends(role: str) -> None:
         await sending
 
 
-@asyncio_only
+@not_on("threads", reason="a send among the fragments of another raises ConcurrencyError")
 @both_roles
 @only_ropeway
 async def test_two_fragmented_messages_at_once(role: str) -> None:

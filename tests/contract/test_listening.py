@@ -19,7 +19,7 @@ from ..support.endpoints import DEFAULTS, connecting, port_of, serving, until
 from ..support.rawpeer import TEXT, RawPeer
 from ..support.subject import NAME, connect, only_ropeway, serve, unix_connect, unix_serve
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only("servers of asyncio; tests/sync and tests/trio have their own")
 
 
 async def echo(ws: Any) -> None:

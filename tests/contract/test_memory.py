@@ -31,7 +31,7 @@ from ..support.rawpeer import TEXT, RawPeer
 from ..support.subject import NAME, ORACLE, ConnectionClosed
 
 pytestmark = [
-    asyncio_only,
+    asyncio_only("it is asyncio's debug mode, tasks and transports that could keep them"),
     pytest.mark.skipif(
         sys.implementation.name != "cpython", reason="reference counting is CPython's"
     ),

@@ -386,7 +386,7 @@ async def test_second_iteration_is_refused(role: str) -> None:
 # From another thread
 
 
-@asyncio_only
+@asyncio_only("through a loop; with threads any may send")
 @both_roles
 async def test_send_from_another_thread(role: str) -> None:
     loop = asyncio.get_running_loop()
@@ -404,7 +404,7 @@ async def test_send_from_another_thread(role: str) -> None:
         await asyncio.to_thread(thread.join)
 
 
-@asyncio_only
+@asyncio_only("through a loop; with threads any may receive")
 @both_roles
 async def test_recv_from_another_thread(role: str) -> None:
     loop = asyncio.get_running_loop()

@@ -24,7 +24,9 @@ from .operations import (
     wrapped,
 )
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only(
+    "tasks, timeouts and task groups of asyncio; test_cancellation.py has the rest"
+)
 
 # Cancellation
 

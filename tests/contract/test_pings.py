@@ -151,7 +151,7 @@ async def test_ping_that_was_refused_leaves_no_waiter(role: str) -> None:
                 await ws.ping(b"x" * 126)
 
 
-@asyncio_only
+@asyncio_only("only asyncio gives a future for a pong, which can be cancelled")
 @both_roles
 async def test_cancelled_waiter_does_not_disturb_the_others(role: str) -> None:
     async with against_raw(role) as (ws, raw):
@@ -259,7 +259,7 @@ async def test_unsolicited_pong_can_be_sent(role: str, arguments: Any, payload: 
         assert await raw.recv_payload(PONG) == payload
 
 
-@asyncio_only
+@asyncio_only("only asyncio gives a future for a pong")
 @both_roles
 async def test_waiter_works_with_gather_wait_and_callbacks(role: str) -> None:
     async with against_raw(role) as (ws, raw):

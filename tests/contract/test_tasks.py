@@ -45,7 +45,7 @@ from .operations import (
     waiting_for,
 )
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only("it is about asyncio's tasks, contexts and loops")
 
 who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
 

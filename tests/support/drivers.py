@@ -17,13 +17,11 @@ __all__ = [
     "broadcast",
     "connect",
     "in_trio",
+    "not_on",
     "serve",
     "threads",
     "worker",
 ]
-
-asyncio_only = pytest.mark.asyncio_only
-"""A test of what only a driver for event loops has, such as tasks, cancellation and transports."""
 
 _driver: dict[str, Any] = {
     "connect": subject.connect,
@@ -31,6 +29,17 @@ _driver: dict[str, Any] = {
     "broadcast": subject.broadcast,
     "worker": "coroutine",
 }
+
+
+def not_on(*fronts: str, reason: str) -> pytest.MarkDecorator:
+    """Leave these front ends out, for a reason; of a module, a test, or one of its parameters."""
+    assert reason
+    return pytest.mark.not_on(*fronts, reason=reason)
+
+
+def asyncio_only(reason: str) -> pytest.MarkDecorator:
+    """Leave out what isn't asyncio."""
+    return not_on("threads", "trio", reason=reason)
 
 
 def connect(*arguments: Any, **options: Any) -> Any:

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import zlib
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
@@ -91,8 +91,34 @@ class Deflater:
         return data
 
 
+class OnLoop:
+    """How a raw peer waits: on the loop. Other front ends have classes like this one."""
+
+    @staticmethod
+    def prepare(sock: socket.socket) -> None:
+        sock.setblocking(False)
+
+    @staticmethod
+    async def connect(sock: socket.socket, port: int) -> None:
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+
+    @staticmethod
+    async def accept(listener: socket.socket) -> socket.socket:
+        return (await asyncio.get_running_loop().sock_accept(listener))[0]
+
+    @staticmethod
+    async def send_all(sock: socket.socket, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(sock, data)
+
+    @staticmethod
+    async def receive(sock: socket.socket, size: int) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(sock, size)
+
+
 class RawPeer:
     """One end of an open WebSocket connection; ``masks`` when it plays the client."""
+
+    calls: ClassVar[Any] = OnLoop
 
     def __init__(self, sock: socket.socket, *, masks: bool) -> None:
         self.sock = sock
@@ -112,8 +138,8 @@ class RawPeer:
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        cls.calls.prepare(sock)
+        await cls.calls.connect(sock, port)
         self = cls(sock, masks=True)
         key = base64.b64encode(os.urandom(16)).decode()
         await self.send(
@@ -130,12 +156,12 @@ class RawPeer:
     async def accept(
         cls, listener: socket.socket, *, headers: str = "", early: bytes = b""
     ) -> RawPeer:
-        """Accept a client and its request on a non-blocking listening socket.
+        """Accept a client and its request on a listening socket that ``calls`` can wait for.
 
         ``early`` rides in the packet of the response.
         """
-        sock, _ = await asyncio.get_running_loop().sock_accept(listener)
-        sock.setblocking(False)
+        sock = await cls.calls.accept(listener)
+        cls.calls.prepare(sock)
         self = cls(sock, masks=False)
         self.head = await self.recv_until(b"\r\n\r\n")
         lines = self.head.decode().split("\r\n")[1:-2]
@@ -152,7 +178,7 @@ class RawPeer:
 
     async def send(self, *chunks: bytes) -> None:
         """Send bytes as they are, in one write."""
-        await asyncio.get_running_loop().sock_sendall(self.sock, b"".join(chunks))
+        await self.calls.send_all(self.sock, b"".join(chunks))
 
     def frame(self, opcode: int, payload: bytes | str = b"", **options: object) -> bytes:
         """Build a frame that is masked as this peer must mask it, unless told otherwise."""
@@ -168,7 +194,7 @@ class RawPeer:
     # Receiving
 
     async def recv_some(self) -> bytes:
-        data = await asyncio.get_running_loop().sock_recv(self.sock, 1 << 18)
+        data = await self.calls.receive(self.sock, 1 << 18)
         self.buffer += data
         return data
 

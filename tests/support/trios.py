@@ -113,6 +113,9 @@ class Call:
             self._abandoned = True
             self._portal.token.run_sync_soon(self._scope.cancel)
             self._portal.settle()
+            if self._future.done() and not self._scope.cancelled_caught:
+                # The cancellation came too late. What the call has got would be lost with it.
+                return self._future.result()
             raise
 
 
