@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ from ..support.subject import (
 )
 from .operations import BLOCKER, SMALL, blocked
 
-pytestmark = asyncio_only
+pytestmark = asyncio_only("only asyncio has transports")
 
 QUIET: dict[str, Any] = {"compression": None, "ping_interval": None, "close_timeout": 5}
 
@@ -251,6 +252,23 @@ async def test_write_eof_of_the_transport(role: str) -> None:
         assert await raw.recv_eof() == b""
         await raw.send_frame(TEXT, "still read")
         assert await ws.recv() == "still read"
+
+
+@only_ropeway  # on asyncio's transports, write_eof() raises it
+@both_roles
+async def test_write_eof_to_a_peer_that_is_gone(role: str) -> None:
+    # In debug mode, too, nobody is told of what reading will find, and `run` fails if anybody is.
+    asyncio.get_running_loop().set_debug(True)
+    async with against_raw(role) as (ws, raw):
+        ws.transport.pause_reading()
+        raw.reset()
+        poll = select.poll()
+        poll.register(raw_fileno(ws), 0)
+        await until(lambda: bool(poll.poll(0)))
+        ws.transport.write_eof()
+        ws.transport.resume_reading()
+        await ws.wait_closed()
+        assert ws.close_code == 1006
 
 
 @both_roles

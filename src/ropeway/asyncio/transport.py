@@ -7,6 +7,7 @@ It speaks the interface of ``asyncio.Transport`` with any protocol, on every loo
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import warnings
 from asyncio.trsock import TransportSocket
@@ -430,8 +431,8 @@ class StreamTransport(Polled):
         try:
             self._sock.shutdown(socket.SHUT_WR)  # type: ignore[union-attr]
         except OSError as exc:
-            # The peer is gone already; reading finds the same.
-            if self._loop.get_debug():
+            # When the peer is gone already, reading finds the same, and it's nobody's fault.
+            if exc.errno != errno.ENOTCONN and self._loop.get_debug():
                 self._report(exc, "half-closing failed")
 
     # The end
