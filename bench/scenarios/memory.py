@@ -11,6 +11,7 @@ from ..contenders import Contender
 from ..crowd import Talker, staging, swarming, talking
 from ..processes import cores
 from ..ticks import stream
+from ..waves import settled, waves
 from . import Metrics, Scenario, Timing
 
 CONNECTIONS = 2_000
@@ -18,10 +19,8 @@ WARM_UP = 300
 # How long compressed connections have been silent when they are weighed: what is given back after
 # some idle time should have been, and keepalive (20 s, with most contenders) should not have begun.
 IDLE = 8.0
-WAVES = 4
 WAVE = 3_000
 SLOW_PEERS = frozenset({"aiohttp", "picows.websockets"})
-MIB = 2**20
 
 
 def with_deflate(contender: Contender) -> bool:
@@ -67,12 +66,6 @@ def idle_tls(contender: Contender, loop: str, timing: Timing) -> Metrics:
         return weighed(server, before, at_once)
 
 
-def settled(server: Talker) -> int:
-    server.settle()
-    server("collect")
-    return server.rss()
-
-
 def weighed(server: Talker, before: int, at_once: int) -> Metrics:
     server.settle()
     server("collect")
@@ -85,32 +78,11 @@ def weighed(server: Talker, before: int, at_once: int) -> Metrics:
 def churn(contender: Contender, loop: str, timing: Timing) -> Metrics:
     """Let waves of connections come, talk, and go."""
     talk = stream(200, 5, compressed=True)
-    peaks, ends = [], []
     with (
         staging(contender, loop, "echo", "--compression") as (server, port),
         swarming(port, compression=True) as swarm,
     ):
-        swarm("open", WARM_UP)
-        swarm("send", talk.path, talk.messages)
-        swarm("close")
-        start = settled(server)
-        for _ in range(WAVES):
-            swarm("open", WAVE)
-            swarm("send", talk.path, talk.messages)
-            peaks.append(server.rss())
-            swarm("close")
-            server.settle()
-            ends.append(server.rss())
-    # What a wave took is counted from before the first, so what was never returned weighs on all.
-    returned = (peaks[-1] - ends[-1]) / (peaks[-1] - start)
-    waves = {f"rss_wave_{number}_mib": round(end / MIB, 1) for number, end in enumerate(ends, 1)}
-    return {
-        "rss_start_mib": round(start / MIB, 1),
-        "rss_peak_mib": round(max(peaks) / MIB, 1),
-        **waves,
-        "growth_percent": round((ends[3] / ends[1] - 1) * 100, 2),
-        "returned_percent": round(returned * 100, 1),
-    }
+        return waves(server, swarm, talk, WARM_UP, WAVE)
 
 
 SCENARIOS = [

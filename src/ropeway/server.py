@@ -229,6 +229,9 @@ class ServerProtocol(Protocol):
         headers = request.headers
         if self.hosts is not None:
             self._check_host(headers)
+        elif headers._only("host") is None and "Host" in headers:
+            # RFC 9112 3.2: whoever stands in front of us may have gone by another one.
+            raise InvalidHeader("Host", "multiple values")
         check_upgrade(headers)
         key = headers._only("sec-websocket-key") or single_value(headers, "Sec-WebSocket-Key")
         _check_key(key)

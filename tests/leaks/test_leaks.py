@@ -5,18 +5,16 @@ Quick by default; ``make leaks`` (``pytest tests/leaks --full-leaks``) runs at f
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from ..support.loops import LOOPS
+from .growth import growth
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,29 +60,6 @@ def measure(kind: str, count: int, loop: str, *options: str) -> dict[str, Any]:
     )
     assert (result.returncode, result.stderr) == (0, ""), result.stderr
     return dict(json.loads(result.stdout))
-
-
-def growth(samples: list[dict[str, int]], field: str) -> float:
-    """Tell by how much a figure grows with each message or connection, after the warm-up.
-
-    A leak goes on: from each quarter to the next, it moves both the floor and the median. What
-    comes and goes, such as a zlib-ng context of 300 KiB, moves one of the two, and what is
-    allocated once, however late, one of the quarters. The least of all these slopes is what stays.
-    """
-    size = len(samples)
-    quarters = [samples[size * part // 4 : size * (part + 1) // 4] for part in range(1, 4)]
-    slopes = []
-    for pick in (min, _median):
-        picked = [pick(quarter, key=itemgetter(field)) for quarter in quarters]
-        slopes += [
-            (last[field] - first[field]) / (last["done"] - first["done"])
-            for first, last in itertools.pairwise(picked)
-        ]
-    return min(slopes)
-
-
-def _median(samples: list[dict[str, int]], key: Callable[[dict[str, int]], int]) -> dict[str, int]:
-    return sorted(samples, key=key)[len(samples) // 2]
 
 
 @every_loop

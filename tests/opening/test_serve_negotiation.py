@@ -48,6 +48,18 @@ ORIGINS: list[tuple[str, Origins | None, str | None, bool]] = [
     ("prefix", [A], f"{A}.evil.example", False),
     ("null", [A, None], "null", False),
     ("empty", [A], "", False),
+    ("null-listed", ["null"], "null", True),
+    ("null-in-capitals", ["null"], "NULL", False),
+    ("scheme-counts", [A], "http://a.example", False),
+    ("subdomain", [A], "https://x.a.example", False),
+    ("suffix", [A], "https://evil-a.example", False),
+    ("trailing-slash", [A], f"{A}/", False),
+    ("trailing-dot", [A], f"{A}.", False),
+    ("user-info", [A], "https://a.example@evil.example", False),
+    ("list", [A], f"{A} {B}", False),
+    ("list-with-comma", [A], f"{A}, {A}", False),
+    ("punycode", ["https://xn--bcher-kva.example"], "https://xn--bcher-kva.example", True),
+    ("homograph", [A], "https://xn--80a.example", False),
 ]
 
 
@@ -97,6 +109,14 @@ SAME: list[tuple[str, str, str | None, bool]] = [
     ("null", "a.example", "null", False),
     ("garbage", "a.example", "a.example", False),
     ("no-browser", "a.example", None, True),
+    ("suffix", "a.example", "http://evil-a.example", False),
+    ("parent", "x.a.example", "http://a.example", False),
+    ("default-port-of-tls", "a.example:443", "https://a.example", True),
+    ("user-info", "a.example", "http://a.example@evil.example", False),
+    ("path", "a.example", "http://a.example/", False),
+    ("list", "a.example", "http://a.example http://b.example", False),
+    ("punycode", "xn--bcher-kva.example", "http://xn--bcher-kva.example", True),
+    ("empty", "a.example", "", False),
 ]
 
 
@@ -121,6 +141,14 @@ HOSTS: list[tuple[str, list[str], str | None, int]] = [
     ("prefix", ["a.example"], "a.example.evil.example", 421),
     ("missing", ["a.example"], None, 400),
     ("empty", ["a.example"], "", 421),
+    ("suffix", ["a.example"], "evil-a.example", 421),
+    ("parent", ["x.a.example"], "a.example", 421),
+    ("trailing-dot", ["a.example"], "a.example.", 421),
+    ("user-info", ["a.example"], "a.example@evil.example", 421),
+    ("list", ["a.example"], "a.example, evil.example", 421),
+    ("punycode", ["xn--bcher-kva.example"], "xn--bcher-kva.example", 101),
+    ("address", ["127.0.0.1"], "127.0.0.1:80", 101),
+    ("address-in-decimal", ["127.0.0.1"], "2130706433", 421),
 ]
 
 
@@ -134,6 +162,20 @@ async def test_hosts(hosts: list[str], host: str | None, status: int) -> None:
 
 
 @only_ropeway
+@only_ropeway
+@pytest.mark.parametrize("name", ["Host", "Origin"])
+async def test_two_are_too_many(name: str) -> None:
+    """Whoever stands in front may have looked at the other one."""
+    data = request(f"{name}: a.example", f"{name}: a.example", without=["host"] * (name == "Host"))
+    assert await status_of(data, origins=["a.example"], hosts=None) == 400
+
+
+@only_ropeway
+async def test_two_hosts_are_too_many_where_hosts_are_listed() -> None:
+    data = request("Host: a.example", host="a.example")
+    assert await status_of(data, hosts=["a.example"]) == 400
+
+
 async def test_a_client_finds_a_listed_host() -> None:
     async with serving(hosts=["127.0.0.1"]) as server, visiting(server):
         pass

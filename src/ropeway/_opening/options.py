@@ -12,7 +12,7 @@ from .._core.logs import default_logger
 from .._core.reader import size_limits
 from .._core.retry import backoff, process_exception
 from .._core.writer import write_marks
-from ..datastructures import HeadersLike
+from ..datastructures import HeadersLike, is_text
 from ..extensions.base import ClientExtensionFactory, ServerExtensionFactory
 from ..extensions.permessage_deflate import (
     enable_client_permessage_deflate,
@@ -165,6 +165,8 @@ class ServeOptions(Options):
             raise TypeError(f"origins is {self.origins!r}, neither a list nor 'same-origin'")
         if isinstance(self.hosts, str):
             raise TypeError(f"hosts is {self.hosts!r}, not a list")
+        if self.server_header is not None and not is_text(self.server_header):
+            raise ValueError(f"server_header is {self.server_header!r}, which can't be sent")
         if self.max_connections is not None and self.max_connections < 1:
             raise ValueError(f"max_connections is {self.max_connections}, below 1")
 

@@ -15,7 +15,9 @@ from .turns import TURN
 
 # Out of descriptors or memory: what is there is kept going, and more is accepted later.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-PAUSE_WHEN_EXHAUSTED = 1.0
+# Less than a second: who can be served again should not wait for long.
+PAUSE_WHEN_EXHAUSTED = 0.25
+TOLD_EVERY = 10.0
 
 DEFAULT_BACKLOG = 100
 
@@ -48,6 +50,7 @@ class Listener:
         self._accepting: list[socket.socket] = []
         self._kinds: dict[socket.socket, tuple[int, int, int]] = {}
         self._resuming: asyncio.TimerHandle | None = None
+        self._told_at = -TOLD_EVERY
 
     @property
     def sockets(self) -> Sequence[Any]:
@@ -130,7 +133,12 @@ class Listener:
         return True
 
     def _pause(self, exc: OSError, listening: socket.socket) -> None:
-        self._report(exc, "accepting pauses: out of system resources", listening)
+        now = monotonic()
+        if now >= self._told_at + TOLD_EVERY:
+            # Once, and without a traceback: whoever knocks often enough fills no log.
+            self._told_at = now
+            message = f"accepting pauses: out of system resources: {exc.strerror}"
+            self._loop.call_exception_handler({"message": message, "socket": listening})
         self._unwatch()
         self._resuming = self._loop.call_later(PAUSE_WHEN_EXHAUSTED, self._watch)
 

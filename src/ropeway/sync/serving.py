@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 # Out of descriptors or memory: what is there is kept going, and more is accepted later.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-PAUSE_WHEN_EXHAUSTED = 1.0
+# Less than a second: who can be served again should not wait for long.
+PAUSE_WHEN_EXHAUSTED = 0.25
+TOLD_EVERY = 10.0
 
 
 class Server:
@@ -58,6 +60,7 @@ class Server:
         self.opened: int = 0  # of these, past their opening handshake
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        self._told_at = -TOLD_EVERY
         self._closing = False
         self._accepting = False
         self._stopped = threading.Condition(self._lock)
@@ -104,7 +107,7 @@ class Server:
             sock, address = self.socket.accept()
         except OSError as exc:
             if exc.errno in EXHAUSTED:
-                self.logger.error("accepting a connection failed", exc_info=True)
+                self._tell_of(exc.strerror or str(exc))
                 time.sleep(PAUSE_WHEN_EXHAUSTED)
             return  # or whoever knocked has gone
         thread = threading.Thread(target=self._handle, args=(sock, address))
@@ -112,10 +115,17 @@ class Server:
             self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # the system has no more threads for us
-            self.logger.error("accepting a connection failed", exc_info=True)
+        except RuntimeError as exc:  # the system has no more threads for us
+            self._tell_of(str(exc))
             sock.close()
             self._forget(thread)
+
+    def _tell_of(self, what_is_missing: str) -> None:
+        now = time.monotonic()
+        if now >= self._told_at + TOLD_EVERY:
+            # Once, and without a traceback: whoever knocks often enough fills no log.
+            self._told_at = now
+            self.logger.error("accepting a connection failed: %s", what_is_missing)
 
     def _handle(self, sock: socket.socket, address: Any) -> None:
         try:
