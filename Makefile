@@ -11,6 +11,9 @@
 #   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
 #   make bench-full      the same with all contenders, on two loops, for longer (hours)
 #   make sanitize        tests of the wire with gcc's address and undefined behaviour sanitizers
+#   make fuzz            inputs that nobody thought of, for ten minutes (FUZZ_SECONDS=600, FUZZ_JOBS=1)
+#   make soak            5,000 connections on a bad network, for half an hour (SOAK_SECONDS=1800)
+#   make coverage        branch coverage of each module by its own tests
 #   make build           only compile what changed
 #   make clean
 
@@ -19,6 +22,9 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 # How many tests run at a time; 0 runs them in pytest's own process, for debuggers.
 WORKERS ?= auto
+FUZZ_SECONDS ?= 600
+FUZZ_JOBS ?= 1
+SOAK_SECONDS ?= 1800
 
 VENV := .venv
 BENCH := .cache/bench
@@ -29,7 +35,8 @@ DECLARATIONS := $(shell find src -name '*.pxd')
 COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
             $(wildcard $(DECLARATIONS:.pxd=.py))
 
-.PHONY: demo test leaks lint sanitize autobahn autobahn-quick ecosystem bench bench-full build clean
+.PHONY: demo test leaks lint sanitize fuzz soak coverage autobahn autobahn-quick ecosystem bench \
+        bench-full build clean
 
 demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
@@ -55,19 +62,30 @@ lint: $(VENV)/package $(VENV)/lint
 # A build of its own; Python's allocator gives way to one whose objects have an end to run over.
 SANITIZED := build/sanitize
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-SANITIZED_TESTS ?= tests/wire tests/core tests/extensions
+SANITIZED_TESTS ?= tests/wire tests/core tests/extensions tests/fuzz
 
 sanitize: $(VENV)/package $(VENV)/test
 	mkdir -p $(SANITIZED)
 	for flags in "" -DROPEWAY_PLAIN; do \
 	    gcc -std=c11 -O2 -g -Wall -Wextra -Werror $(SANITIZERS) $$flags -Isrc/ropeway/_wire \
-	        tests/wire/fuzz.c -o $(SANITIZED)/fuzz && $(SANITIZED)/fuzz || exit 1; \
+	        fuzz/kernels/random.c -o $(SANITIZED)/random && $(SANITIZED)/random || exit 1; \
 	done
 	CC=gcc CFLAGS="-g $(SANITIZERS)" LDFLAGS="$(SANITIZERS)" \
 	    $(BIN)/python setup.py --quiet build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
 	    ASAN_OPTIONS=detect_leaks=0 ROPEWAY_PURE=0 PYTHONPATH=$(SANITIZED)/lib \
 	    $(BIN)/python -m pytest -p no:cacheprovider --timeout 300 $(SANITIZED_TESTS) $(PYTEST_ARGS)
+
+# The compiled build beside the pure one, which is what atheris follows. libFuzzer comes with clang.
+fuzz: $(VENV)/built $(VENV)/fuzz
+	ROPEWAY_PURE=0 $(BIN)/python -m fuzz run --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS)
+	$(BIN)/python -m fuzz coverage
+
+soak: $(VENV)/built $(VENV)/test
+	ROPEWAY_PURE=0 $(BIN)/python -m tests.soak.run --seconds $(SOAK_SECONDS)
+
+coverage: $(VENV)/built $(VENV)/test
+	$(BIN)/python tools/branches.py
 
 autobahn: $(VENV)/built $(VENV)/test
 	$(BIN)/python tests/autobahn/run.py
@@ -111,7 +129,7 @@ $(VENV)/built: $(VENV)/package setup.py $(COMPILED)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
-$(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/package
+$(VENV)/test $(VENV)/lint $(VENV)/fuzz: $(VENV)/%: $(VENV)/package
 	ROPEWAY_BUILD_PURE=1 $(PIP) install --quiet --no-build-isolation --editable '.[$*]'
 	touch $@
 
