@@ -10,6 +10,7 @@
 #   make ecosystem       packages that use websockets, on ropeway and on websockets: is it the same?
 #   make bench           the benchmarks, ropeway and its peers: a quick run, its tables and goals
 #   make bench-full      the same with all contenders, on two loops, for longer (hours)
+#   make attacks         attacks on servers, ropeway's and its peers': what they cost, as a table (an hour)
 #   make sanitize        tests of the wire with gcc's address and undefined behaviour sanitizers
 #   make fuzz            inputs that nobody thought of, for ten minutes (FUZZ_SECONDS=600, FUZZ_JOBS=1)
 #   make soak            5,000 connections on a bad network, for half an hour (SOAK_SECONDS=1800)
@@ -36,7 +37,7 @@ COMPILED := $(DECLARATIONS) $(shell find src -name '*.pyx' -o -name '*.h') \
             $(wildcard $(DECLARATIONS:.pxd=.py))
 
 .PHONY: demo test leaks lint sanitize fuzz soak coverage autobahn autobahn-quick ecosystem bench \
-        bench-full build clean
+        bench-full attacks build clean
 
 demo: $(VENV)/built
 	$(BIN)/python -m ropeway.demo
@@ -104,6 +105,10 @@ bench: $(VENV)/built $(BENCH)/installed
 bench-full: $(VENV)/built $(BENCH)/installed
 	$(BENCHMARK) run --full --out build/bench/full.json
 	$(BENCHMARK) report build/bench/full.json
+
+# The peers are in the environment of the tests.
+attacks: $(VENV)/built $(VENV)/test
+	$(BIN)/python -m tests.attacks --fresh
 
 build: $(VENV)/built
 

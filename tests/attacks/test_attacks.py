@@ -1,0 +1,73 @@
+"""A quick selection of the attacks, on every front end; ``make attacks`` has all, at full size."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import ropeway
+
+from ..support.require import unavailable
+
+if sys.platform != "linux":
+    pytest.skip("attackers read Linux's accounts of other processes", allow_module_level=True)
+
+from . import rows
+from .elsewhere import ROWS
+from .harness import ATTACKS, Attack, Line, Stage, Victim, honest, serving
+from .subjects import OWN, Subject
+
+__all__ = ["rows"]
+
+ALL = set(range(1, 25)) - {12}
+QUICK = [
+    (attack, subject)
+    for attack in ATTACKS
+    for subject in OWN
+    if attack.quick
+    and subject.front_end in attack.front_ends
+    and subject.name.endswith("(pure)") == (ropeway.build == "pure")
+]
+
+
+@pytest.fixture(scope="module")
+def control() -> Iterator[Victim]:
+    """An honest peer of a server in peace: what the other tests do to the machine, it sees too."""
+    subject = next(one for one in OWN if one.name.endswith("(pure)") == (ropeway.build == "pure"))
+    with serving(subject, {}) as server, honest(server.port) as victim:
+        yield victim
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("attacks")
+@pytest.mark.parametrize(
+    ("attack", "subject"), QUICK, ids=[f"{attack.id}-{one.front_end}" for attack, one in QUICK]
+)
+def test_attack(attack: Attack, subject: Subject, control: Victim) -> None:
+    if shutil.which("gcc") is None:
+        unavailable("gcc is not installed (apt-get install gcc)")
+    if not subject.runs():
+        unavailable(f"{subject.needs} is not installed")
+    report = Stage(attack, subject, full=False, control=control).perform()
+    assert report.error == ""
+    lines = [line for line in report.lines if not line.holds]
+    missed = [str(line) for line in lines if not attack.is_known(subject.front_end, line.name)]
+    assert missed == [], report.figures
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_rows_stand_for_tests_that_there_are(row: object) -> None:
+    assert row.missing() == []  # type: ignore[attr-defined]
+
+
+def test_every_row_is_there() -> None:
+    assert {attack.row for attack in ATTACKS} | {row.row for row in ROWS} == ALL
+
+
+def test_a_line_can_be_missed() -> None:
+    assert not Line("growth", 2, 1, "MiB").holds
+    assert not Line("rate kept", 79, 80, "%", at_least=True).holds
+    assert str(Line("growth", 2, 1, "MiB")) == "growth: 2 > 1 MiB"
