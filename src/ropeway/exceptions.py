@@ -24,6 +24,7 @@ other module of the package but the one for old names, so every module may impor
     ├── ProtocolError
     ├── PayloadTooBig
     ├── TooManyFragments
+    ├── RateLimitExceeded
     ├── InvalidState        (also an AssertionError)
     └── ConcurrencyError    (also a RuntimeError)
 """
@@ -67,6 +68,7 @@ __all__ = [
     "PayloadTooBig",
     "ProtocolError",
     "ProxyError",
+    "RateLimitExceeded",
     "RequestLineTooLong",
     "SecurityError",
     "StatusLineTooLong",
@@ -472,6 +474,22 @@ class TooManyFragments(WebSocketException):
     def __init__(self, max_fragments: int) -> None:
         super().__init__(f"fragmented message exceeds limit of {max_fragments} frames")
         self.max_fragments = max_fragments
+
+
+class RateLimitExceeded(WebSocketException):
+    """Raised when a peer sends more than it may in the time (close code 1008).
+
+    Args:
+        what: of what it sends too much: "messages" or "bytes".
+        rate: how many it may send a second.
+        burst: how many may come at once.
+    """
+
+    def __init__(self, what: str, rate: float, burst: float) -> None:
+        super().__init__(f"more than {rate:.15g} {what} a second, and {burst:.15g} at once")
+        self.what = what
+        self.rate = rate
+        self.burst = burst
 
 
 class InvalidState(WebSocketException, AssertionError):

@@ -12,7 +12,7 @@ import websockets
 
 import ropeway
 
-OWN_NAMES = {"__version__", "build", "install_as_websockets"}
+OWN_NAMES = {"RateLimitExceeded", "__version__", "build", "install_as_websockets"}
 
 LOADED = """
 import sys

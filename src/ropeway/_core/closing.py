@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from ..exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
-from ..frames import OK_CLOSE_CODES, Close
+from ..exceptions import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    PayloadTooBig,
+    ProtocolError,
+    RateLimitExceeded,
+    TooManyFragments,
+)
+from ..frames import OK_CLOSE_CODES, Close, CloseCode
 
 
 class Closing:
@@ -77,3 +85,25 @@ def fitting_reason(reason: str) -> str:
     if len(encoded) <= LONGEST_REASON:
         return reason
     return encoded[: LONGEST_REASON - 3].decode(errors="ignore") + "..."
+
+
+def closing_for(exc: Exception, bad_text_at: int) -> tuple[CloseCode, str] | None:
+    """Give the close code and reason for an error in what was received; None for a strange one.
+
+    Args:
+        exc: what was raised.
+        bad_text_at: where in a message text stopped being UTF-8, as far as is known.
+
+    """
+    if isinstance(exc, ProtocolError):
+        return CloseCode.PROTOCOL_ERROR, fitting_reason(str(exc))
+    if isinstance(exc, UnicodeDecodeError):
+        reason = f"{exc.reason} at position {max(bad_text_at, exc.start)}"
+        return CloseCode.INVALID_DATA, fitting_reason(reason)
+    if isinstance(exc, PayloadTooBig):
+        return CloseCode.MESSAGE_TOO_BIG, fitting_reason(str(exc))
+    if isinstance(exc, TooManyFragments):
+        return CloseCode.MESSAGE_TOO_BIG, "too many fragments"
+    if isinstance(exc, RateLimitExceeded):
+        return CloseCode.POLICY_VIOLATION, str(exc)
+    return None

@@ -3,6 +3,7 @@
 import cython
 
 from .closing cimport Closing
+from .guard cimport Guard
 from .inbox cimport Inbox
 from .keepalive cimport Keepalive
 from .logs cimport Logged
@@ -35,6 +36,7 @@ cdef class Engine(Logged):
     cdef readonly Writer writer
     cdef readonly Closing closing
     cdef readonly Keepalive keepalive
+    cdef public Guard guard
 
     cdef public bint opening
     cdef public bint discarding
@@ -71,6 +73,7 @@ cdef class Engine(Logged):
 
     @cython.locals(reader="Reader", inbox="Inbox", budget="int", delivering="bint")
     cpdef parse(self)
+    cdef _hold_to_rates(self, bint delivering)
     cpdef keep_rest(self)
     cpdef bint can_resume(self)
     cpdef receive_end(self)
@@ -89,5 +92,6 @@ cdef class Engine(Logged):
     cpdef send_shared(self, SharedMessage message)
     cpdef list take_output(self)
     cpdef bint close_expected(self)
+    @cython.locals(ends="double")
     cpdef next_deadline(self, double now)
     cdef _rest(self, double now)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exceptions import PayloadTooBig, ProtocolError, TooManyFragments
 from ..extensions import Extension
 from ..frames import Close, CloseCode, Frame, Opcode
 from ..http11 import Request, Response
 from ..typing import BytesLike
 from ..utils import env
-from .closing import Closing, fitting_reason
+from .closing import Closing, closing_for
+from .guard import Guard
 from .inbox import Inbox
 from .keepalive import Keepalive
 from .logs import Logged, default_logger
@@ -35,7 +35,7 @@ from .states import (
     Side,
     State,
 )
-from .stats import Stats
+from .stats import Stats, snapshot
 from .tracebacks import without_frames
 from .writer import Writer, contiguous
 
@@ -101,6 +101,7 @@ class Engine(Logged):
         self.writer: Writer = Writer(side is CLIENT)
         self.closing: Closing = Closing()
         self.keepalive: Keepalive = Keepalive()
+        self.guard: Guard | None = None
 
         self.opening: bool = state is CONNECTING
         self.discarding: bool = False
@@ -219,6 +220,8 @@ class Engine(Logged):
         reader = self.reader
         inbox = self.inbox
         budget = FRAME_BUDGET
+        if self.guard is not None and self.guard.rated:
+            budget = self.guard.budget(budget, self.now)
         delivering = False
         # What follows a handshake request is frames only once we have accepted it.
         self.stopped = self._state is CONNECTING and reader.pos < reader.end
@@ -250,9 +253,24 @@ class Engine(Logged):
                 continue
             budget -= 1
             delivering = delivering or (inbox is not None and reader.opcode <= OP_BINARY)
+        if self.guard is not None and self.guard.rated:
+            self._hold_to_rates(delivering)
         if self.discarding:
             self.stopped = False
             reader.discard()
+
+    def _hold_to_rates(self, delivering: bool) -> None:
+        if self._state is not OPEN or self.discarding or self._failure is not None:
+            return
+        assert self.guard is not None
+        reader = self.reader
+        self._failure = self.guard.too_fast(reader.messages_received, reader.bytes_received)
+        if self._failure is None:
+            return
+        if delivering:
+            self.stopped = True
+        else:
+            self._fail_parsing()
 
     def keep_rest(self) -> None:
         """Let go of the buffer that was received from."""
@@ -318,20 +336,12 @@ class Engine(Logged):
 
     def _fail_because(self, exc: Exception) -> None:
         """Fail the connection with the close code that belongs to the error (7.1.7)."""
-        if isinstance(exc, ProtocolError):
-            self.fail(CloseCode.PROTOCOL_ERROR, fitting_reason(str(exc)))
-        elif isinstance(exc, UnicodeDecodeError):
-            position = max(self.reader.bad_text_at, exc.start)
-            reason = f"{exc.reason} at position {position}"
-            self.fail(CloseCode.INVALID_DATA, fitting_reason(reason))
-        elif isinstance(exc, PayloadTooBig):
-            self.fail(CloseCode.MESSAGE_TOO_BIG, fitting_reason(str(exc)))
-        elif isinstance(exc, TooManyFragments):
-            self.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
-        else:
+        close = closing_for(exc, self.reader.bad_text_at)
+        if close is None:
             self.logger.error("parser failed", exc_info=exc)
             # An extension's error may tell more than the peer should know.
-            self.fail(CloseCode.INTERNAL_ERROR)
+            close = (CloseCode.INTERNAL_ERROR, "")
+        self.fail(*close)
 
     def _receive_frame(self) -> None:
         """Handle the frame that the reader has just read."""
@@ -439,6 +449,12 @@ class Engine(Logged):
             data = payload.encode() if isinstance(payload, str) else payload
             self._log_sent(message.frame.opcode, data, True)
 
+    def start_closing(self, close: Close) -> None:
+        """Send a close frame on an open connection; see ``Protocol.send_close``."""
+        self.send_control(OP_CLOSE, close.serialize())
+        self.closing.note_sent(close)
+        self.state = CLOSING
+
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         """Fail the connection (RFC 6455 section 7.1.7).
 
@@ -451,10 +467,7 @@ class Engine(Logged):
 
         """
         if self._state is OPEN and code != CloseCode.ABNORMAL_CLOSURE:
-            close = Close(code, reason)
-            self.send_control(OP_CLOSE, close.serialize())
-            self.closing.note_sent(close)
-            self.state = CLOSING
+            self.start_closing(Close(code, reason))
         if self.side is SERVER and not self.closing.eof_sent:
             self.send_eof()
         self.discarding = True
@@ -508,13 +521,23 @@ class Engine(Logged):
 
     # Time
 
+    def start_clocks(self, now: float) -> None:
+        """Begin to send pings and to go by time, now that the connection is open."""
+        self.keepalive.start(now)
+        self.last_received = now
+        if self.guard is not None:
+            self.guard.start(self, now)
+
     def next_deadline(self, now: float) -> float | None:
         """Tell when to call :meth:`on_deadline`, on the driver's clock; None for never."""
         if self._state is OPEN:
             due = self.keepalive.next_deadline()
             if self._rest_at != NEVER and (due is None or self._rest_at < due):
-                return self._rest_at
-            return due
+                due = self._rest_at
+            if self.guard is None:
+                return due
+            ends = self.guard.next_deadline()
+            return due if ends == NEVER or (due is not None and due < ends) else ends
         if Engine.close_expected(self):
             return self.closing.start_clock(now)
         if self._state is CONNECTING:
@@ -534,6 +557,8 @@ class Engine(Logged):
                 self._rest(now)
             try:
                 self._keep_alive(now)
+                if self.guard is not None and self._state is OPEN:
+                    self.guard.on_deadline(self, now)
             except Exception as exc:
                 self._give_up(exc)
         elif self._state is not CONNECTING or self.closing.eof_sent:
@@ -565,26 +590,5 @@ class Engine(Logged):
 
     def stats(self) -> Stats:
         """Take a snapshot of the counters."""
-        reader, writer = self.reader, self.writer
-        writer.write_queued()
-        return Stats(
-            frames_received=reader.frames_received,
-            frames_sent=writer.frames_sent,
-            messages_received=reader.messages_received,
-            messages_sent=writer.messages_sent,
-            bytes_received=reader.bytes_received,
-            bytes_sent=writer.bytes_sent,
-            payload_bytes_received=reader.payload_bytes_received,
-            payload_bytes_sent=writer.payload_bytes_sent,
-            pings_received=self.pings_received,
-            pings_sent=self.pings_sent,
-            pongs_received=self.pongs_received,
-            pongs_sent=self.pongs_sent,
-            messages_dropped=self.dropped_messages,
-            compression_ratio_received=_ratio(reader.deflated_bytes, reader.inflated_bytes),
-            compression_ratio_sent=_ratio(writer.deflated_bytes, writer.inflated_bytes),
-        )
-
-
-def _ratio(deflated: int, inflated: int) -> float | None:
-    return deflated / inflated if inflated else None
+        self.writer.write_queued()
+        return snapshot(self)
