@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -141,6 +142,36 @@ async def test_ending_says_goodbye(serving: Serving, number: signal.Signals) -> 
         assert server.process.wait(20) == 0
         assert server.process.stderr is not None
         assert server.process.stderr.read() == ""
+
+
+async def test_draining_says_goodbye_to_one_after_the_other(serving: Serving) -> None:
+    with serving("-q", "--drain", "300ms") as server:
+        async with connect(server.uri) as first, connect(server.uri) as second:
+            await first.send("hello")
+            await second.send("hello")
+            assert await first.recv() == await second.recv() == "hello"
+            server.process.send_signal(signal.SIGTERM)
+            await asyncio.gather(first.wait_closed(), second.wait_closed())
+            assert first.close_code == second.close_code == 1012
+        assert server.process.wait(20) == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_draining_can_be_cut_short(serving: Serving, number: signal.Signals) -> None:
+    with serving("-q", "--drain", "5m") as server:
+        async with connect(server.uri) as first, connect(server.uri) as second:
+            await first.send("hello")
+            await second.send("hello")
+            assert await first.recv() == await second.recv() == "hello"
+            server.process.send_signal(signal.SIGTERM)
+            ends = [asyncio.create_task(one.wait_closed()) for one in (first, second)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            server.process.send_signal(number)
+            await asyncio.wait(ends)
+            assert sorted([first.close_code or 0, second.close_code or 0]) == [1001, 1012]
+        assert server.process.wait(20) == 0
 
 
 async def test_a_unix_socket(serving: Serving, tmp_path: Path) -> None:

@@ -99,6 +99,24 @@ def test_calls_take_the_same_arguments(name: str) -> None:
         assert defaults(expected, found) == defaults(found, expected), one
 
 
+@pytest.mark.parametrize("name", ["asyncio.server", "sync.server", "trio.server"])
+def test_what_ropeway_adds_is_given_by_keyword(name: str) -> None:
+    theirs, ours = both(name)
+    documents = "\n".join(
+        (ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8")
+        for document in ("beyond", "operations", "differences", "limits")
+    )
+    for one in ("serve", "broadcast"):
+        expected = parameters(getattr(theirs, one))
+        found = parameters(getattr(ours, one))
+        assert expected is not None and found is not None
+        for parameter in found.values():
+            if parameter.name in expected or parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            assert parameter.kind is parameter.KEYWORD_ONLY
+            assert re.search(rf"\b{parameter.name}\b", documents), parameter.name
+
+
 def parameters(value: Any) -> dict[str, inspect.Parameter] | None:
     if not callable(value):
         return None

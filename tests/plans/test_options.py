@@ -50,6 +50,18 @@ WRONG_CONNECT: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 WRONG_SERVE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_connections": 0}, ValueError, "max_connections is 0, below 1"),
+    ({"max_handshakes": 0}, ValueError, "max_handshakes is 0, below 1"),
+    (
+        {"slow_consumer": "skip"},
+        ValueError,
+        "slow_consumer is 'skip', none of 'wait', 'drop' and 'close'",
+    ),
+    ({"slow_limit": 1}, ValueError, "slow_limit is 1, below 32768"),
+    ({"slow_timeout": 0}, ValueError, "slow_timeout is 0 seconds, not above 0"),
+    ({"max_connection_age": 0}, ValueError, "max_connection_age is 0 seconds, not above 0"),
+    ({"idle_timeout": -5}, ValueError, "idle_timeout is -5 seconds, not above 0"),
+    ({"max_message_rate": 0}, ValueError, "max_message_rate is 0, not above 0"),
+    ({"max_byte_rate": "fast"}, TypeError, "max_byte_rate is 'fast', not in numbers"),
     ({"hosts": "a.example"}, TypeError, "hosts is 'a.example', not a list"),
     (
         {"origins": "https://a.example"},

@@ -135,22 +135,36 @@ class RawPeer:
 
         ``early`` rides in the packet of the request.
         """
+        self = await cls.knock(port, receive_buffer=receive_buffer)
+        await self.ask(headers, early)
+        self.head = await self.recv_until(b"\r\n\r\n")
+        assert self.head.startswith(b"HTTP/1.1 101 "), self.head
+        return self
+
+    @classmethod
+    async def knock(cls, port: int, *, receive_buffer: int = 0) -> RawPeer:
+        """Connect as a client that says nothing."""
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         cls.calls.prepare(sock)
-        await cls.calls.connect(sock, port)
-        self = cls(sock, masks=True)
+        try:
+            await cls.calls.connect(sock, port)
+        except BaseException:
+            sock.close()
+            raise
+        return cls(sock, masks=True)
+
+    async def ask(self, headers: str = "", early: bytes = b"") -> None:
+        """Send the opening handshake's request."""
         key = base64.b64encode(os.urandom(16)).decode()
+        port = self.sock.getpeername()[1]
         await self.send(
             f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
             f"Sec-WebSocket-Version: 13\r\n{headers}\r\n".encode(),
             early,
         )
-        self.head = await self.recv_until(b"\r\n\r\n")
-        assert self.head.startswith(b"HTTP/1.1 101 "), self.head
-        return self
 
     @classmethod
     async def accept(

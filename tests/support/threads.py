@@ -243,6 +243,20 @@ class serving:  # noqa: N801 - it stands for ``serve``
         await asyncio.wrap_future(self._serving)
 
     @property
+    def stats(self) -> Any:
+        return self.server.stats
+
+    @property
+    def is_ready(self) -> bool:
+        return self.server.is_ready
+
+    async def drain(self, *arguments: Any, **options: Any) -> None:
+        await in_thread(self.server.drain, *arguments, **options)
+
+    async def hurry(self) -> None:
+        await in_thread(self.server.shutdown)
+
+    @property
     def connections(self) -> set[Any]:
         return {one for one in self.server.connections if one.state is State.OPEN}
 

@@ -376,6 +376,20 @@ class serving:  # noqa: N801 - it stands for ``serve``
         return [listener.socket for listener in self.server.listeners]
 
     @property
+    def stats(self) -> Any:
+        return self.server.stats
+
+    @property
+    def is_ready(self) -> bool:
+        return self.server.is_ready
+
+    async def drain(self, *arguments: Any, **options: Any) -> None:
+        await portal().call(self.server.drain, *arguments, **options)
+
+    async def hurry(self) -> None:
+        await portal().call(self.server.aclose)
+
+    @property
     def connections(self) -> set[Any]:
         return self.server.connections  # type: ignore[return-value]
 

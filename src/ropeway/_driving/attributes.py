@@ -11,7 +11,7 @@ from ..http11 import Request, Response
 from ..protocol import Protocol
 from ..typing import BytesLike, DataLike, LoggerLike, Subprotocol
 
-__all__ = ["Attributes", "control_payload"]
+__all__ = ["Attributes", "control_payload", "size_of"]
 
 
 class Attributes:
@@ -87,6 +87,13 @@ def control_payload(data: DataLike) -> bytes:
     if isinstance(data, BytesLike):
         return bytes(data)
     raise TypeError("data must be str or bytes-like")
+
+
+def size_of(message: DataLike) -> int:
+    """Tell how many bytes a message has, as it goes out uncompressed."""
+    if isinstance(message, str):
+        return len(message) if message.isascii() else len(message.encode(errors="replace"))
+    return memoryview(message).nbytes
 
 
 def _warn(message: str) -> None:

@@ -10,6 +10,7 @@ from .._core.states import CONNECTING
 from .._core.tracebacks import without_frames
 from ..http11 import Response
 from ..server import SEE_LOG
+from .acceptor import refusal
 from .options import ServeOptions
 from .steps import Call, Plan
 
@@ -62,7 +63,7 @@ def _answer(connection: Any, options: ServeOptions, response: Response | None) -
 def _conclude(connection: Any, response: Response, reason: str | None) -> Response | None:
     """Give the response to send: another one where there is a reason to turn clients away."""
     if reason is not None and response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
-        response = connection.protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        response = refusal(connection.protocol, reason)
     connection.response = response
     return response if connection.protocol.state is CONNECTING else None
 

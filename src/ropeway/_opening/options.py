@@ -11,6 +11,14 @@ from typing import Any, Literal
 from .._core.logs import default_logger
 from .._core.reader import size_limits
 from .._core.retry import backoff, process_exception
+from .._core.rules import (
+    DEFAULT_SLOW_LIMIT,
+    DEFAULT_SLOW_TIMEOUT,
+    Rules,
+    SlowConsumer,
+    rate_and_burst,
+    slowness,
+)
 from .._core.writer import write_marks
 from ..datastructures import HeadersLike, is_text
 from ..extensions.base import ClientExtensionFactory, ServerExtensionFactory
@@ -144,6 +152,16 @@ class ServeOptions(Options):
             those whose origin is the host that they ask for.
         hosts: names that requests may have in ``Host``, any when None.
         max_connections: number of open connections above which requests get a 503.
+        max_handshakes: number of opening handshakes at a time above which clients get a 503.
+        slow_consumer: what to do about peers that don't keep up.
+        slow_limit: bytes that may wait to be written to a connection.
+        slow_timeout: seconds in which a peer has to take something.
+        max_connection_age: seconds that a connection may be open.
+        idle_timeout: seconds that a connection may be open without a message.
+        max_message_rate: messages a second that a client may send, or a pair of rate and burst.
+        max_byte_rate: the same of bytes on the wire.
+
+    Invariants: ``rules`` is what is asked of each connection, made of the options.
 
     Raises:
         ValueError: when a value is out of its range.
@@ -158,6 +176,15 @@ class ServeOptions(Options):
     process_response: Callable[..., Any] | None = None
     server_header: str | None = SERVER
     max_connections: int | None = None
+    max_handshakes: int | None = None
+    slow_consumer: SlowConsumer = "wait"
+    slow_limit: int = DEFAULT_SLOW_LIMIT
+    slow_timeout: float | None = DEFAULT_SLOW_TIMEOUT
+    max_connection_age: float | None = None
+    idle_timeout: float | None = None
+    max_message_rate: float | tuple[float, float] | None = None
+    max_byte_rate: float | tuple[float, float] | None = None
+    rules: Rules = field(init=False)
 
     def __post_init__(self) -> None:
         self._check("server")
@@ -167,8 +194,22 @@ class ServeOptions(Options):
             raise TypeError(f"hosts is {self.hosts!r}, not a list")
         if self.server_header is not None and not is_text(self.server_header):
             raise ValueError(f"server_header is {self.server_header!r}, which can't be sent")
-        if self.max_connections is not None and self.max_connections < 1:
-            raise ValueError(f"max_connections is {self.max_connections}, below 1")
+        for name in ("max_connections", "max_handshakes"):
+            most = getattr(self, name)
+            if most is not None and most < 1:
+                raise ValueError(f"{name} is {most}, below 1")
+        for name in ("max_connection_age", "idle_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f"{name} is {seconds} seconds, not above 0")
+        rules = Rules(
+            slowness=slowness(self.slow_consumer, self.slow_limit, self.slow_timeout),
+            idle_timeout=self.idle_timeout,
+            max_age=self.max_connection_age,
+            message_rate=rate_and_burst("max_message_rate", self.max_message_rate),
+            byte_rate=rate_and_burst("max_byte_rate", self.max_byte_rate),
+        )
+        object.__setattr__(self, "rules", rules)
 
     def protocol_arguments(self) -> dict[str, Any]:
         """Return those arguments of ``ServerProtocol`` that are the same in all drivers."""

@@ -105,9 +105,8 @@ class Service(Acceptor):
         self.all_connections = connections
         self.terms: LinkTerms = LinkTerms(**self._connection_arguments)
 
-    def is_closing(self) -> bool:
+    def closed_because(self) -> None:
         """Tell that new connections are as good as others: uvicorn doesn't accept them later."""
-        return False
 
     def answer(self, connection: WebSocketProtocol) -> None:
         """Answer the request of a connection."""

@@ -12,7 +12,7 @@ cdef double SLICE
 
 
 @cython.locals(connection=Link, protocol=Engine, waiting="list", broadcasts="Broadcasts")
-cdef _send(connections, SharedMessage message, failures)
+cdef _send(connections, SharedMessage message, slowness, failures)
 
 
 @cython.locals(data="bytes", stream=StreamTransport)

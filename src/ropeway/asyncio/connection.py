@@ -17,9 +17,10 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
+from .._core.guard import admit
 from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN
 from .._driving import json
-from .._driving.attributes import Attributes, control_payload
+from .._driving.attributes import Attributes, control_payload, size_of
 from .._driving.fragments import Asynchronous
 from .._driving.streaming import Streaming
 from .._moved import Moved, resolver
@@ -203,7 +204,16 @@ class Connection(Attributes, Streaming, Waiting, asyncio.BufferedProtocol):
         """Send a message once no fragmented one is being sent."""
         while self._fragmenting is not None:
             await asyncio.shield(self._fragmenting)
+        if self._choking and self.protocol.state is OPEN and not self._may_send(message):
+            if self.protocol.state is OPEN:
+                # Who sends without end, and never waits, must not hold up the loop.
+                await asyncio.sleep(0)
+                return
+            self._deliver()
         await self._send_frame(opcode, message, True, compress)
+
+    def _may_send(self, message: DataLike) -> bool:
+        return admit(self.protocol, None, size_of(message), self._buffered(), monotonic())
 
     async def _send_parts(
         self,
@@ -245,7 +255,7 @@ class Connection(Attributes, Streaming, Waiting, asyncio.BufferedProtocol):
         self.protocol.send_data(opcode, payload, fin, compress)
         self._send_output()
         if self._write_paused:
-            await self._drain()
+            await self._drain(fin and opcode != OP_CONT)
 
     async def _send_fragments(
         self,
@@ -298,13 +308,17 @@ class Connection(Attributes, Streaming, Waiting, asyncio.BufferedProtocol):
             ProtocolError: when the code is invalid or the reason too long.
 
         """
+        self._start_closing(code, reason)
+        await self._wait_lost()
+
+    def _start_closing(self, code: CloseCode | int, reason: str) -> None:
+        """Send a close frame, if the connection is open."""
         if self.protocol.state is OPEN:
             if self._fragmenting is not None:
                 self.protocol.fail(CloseCode.INTERNAL_ERROR, "close during fragmented message")
             else:
                 self.protocol.send_close(code, reason)
             self._deliver()
-        await self._wait_lost()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed, whoever closes it."""

@@ -54,6 +54,7 @@ cdef class Link(StreamReceiver):
     cdef bint _joining
     cdef readonly bint _broadcasting
     cdef readonly bint _write_paused
+    cdef readonly bint _choking
     cdef public object _fragmenting
     cdef public object _drain_waiters
 
@@ -77,6 +78,9 @@ cdef class Link(StreamReceiver):
     @cython.locals(stream=StreamTransport)
     cpdef _flush(self)
     cdef _end_stream(self)
+
+    @cython.locals(stream=StreamTransport, waiting="Py_ssize_t")
+    cpdef Py_ssize_t _buffered(self) except -1
     cdef _wake_drain_waiters(self)
     cpdef _set_deadline(self)
     cpdef _note(self, exc)

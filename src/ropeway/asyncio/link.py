@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from .._core.engine import Engine
 from .._core.inbox import MessageStream
+from .._core.rules import PATIENT
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
 from .._core.writer import DEFAULT_WRITE_LIMIT, write_marks
 from .._driving.deadlines import Deadline
 from .._driving.terms import Terms
-from .._opening.acceptor import SHUTTING_DOWN
 from ..exceptions import ConnectionClosed
 from ..frames import Frame
 from ..http11 import Request, Response
@@ -129,6 +129,8 @@ class Link(StreamReceiver):
         # A list of those to be written to has the connection; meanwhile it writes as it likes.
         self._broadcasting = False
         self._write_paused = False
+        # Above the mark, where the rules have something to say about slow peers.
+        self._choking = False
         self._fragmenting: asyncio.Future[None] | None = None
         self._drain_waiters: list[asyncio.Future[None]] | None = None
 
@@ -154,8 +156,10 @@ class Link(StreamReceiver):
         self._stream_transport = transport if isinstance(transport, StreamTransport) else None
         self._shared.share_with_tls(transport)
         Link._set_deadline(self)
-        if server is not None and server.is_closing():
-            cast("ServerConnection", self).turn_away(SHUTTING_DOWN)
+        if server is not None:
+            because = server.closed_because()
+            if because is not None:
+                cast("ServerConnection", self).turn_away(because)
 
     def _room(self) -> bytearray | memoryview:
         """Give the memory to read into: that of a large payload, or the loop's buffer."""
@@ -204,10 +208,17 @@ class Link(StreamReceiver):
         """Note that the write buffer is above its high mark."""
         self._write_paused = True
         self.protocol.pause_writing()
+        guard = self.protocol.guard
+        if guard is not None:
+            self._choking = guard.slowness is not PATIENT
+            guard.choke(monotonic(), self.protocol.writer.bytes_sent - self._buffered())
+            Link._set_deadline(self)
 
     def resume_writing(self) -> None:
         """Note that the write buffer is below its low mark."""
-        self._write_paused = False
+        self._write_paused = self._choking = False
+        if self.protocol.guard is not None:
+            self.protocol.guard.relieve()
         self.protocol.resume_writing()
         Link._flush(self)
         if not self._write_paused:
@@ -365,8 +376,7 @@ class Link(StreamReceiver):
     def _start_keepalive(self) -> None:
         """Begin to send pings, now that the connection is open."""
         now = monotonic()
-        self.protocol.keepalive.start(now)
-        self.protocol.last_received = now
+        self.protocol.start_clocks(now)
         Link._set_deadline(self)
 
     # Writing
@@ -422,6 +432,12 @@ class Link(StreamReceiver):
             self.protocol.logger.debug("x half-closing TCP connection")
         self._transport.write_eof()
 
+    def _buffered(self) -> int:
+        """Tell how many bytes wait to be written, here and in the transport."""
+        stream = self._stream_transport
+        waiting = self._transport.get_write_buffer_size() if stream is None else stream._size
+        return waiting + self.protocol.writer.size
+
     def _wake_drain_waiters(self) -> None:
         if self._drain_waiters is not None:
             _wake(self._drain_waiters)
@@ -434,7 +450,11 @@ class Link(StreamReceiver):
         protocol = self.protocol
         due = Engine.next_deadline(protocol, now)
         if due is not None and due <= now:
+            if protocol.guard is not None:
+                protocol.guard.buffered = self._buffered()
             protocol.on_deadline(now)
+            if self._choking:
+                self._wake_drain_waiters()
             if protocol.abort_exc is not None:
                 self._note(protocol.abort_exc)
                 self._transport.abort()

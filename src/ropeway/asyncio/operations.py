@@ -247,13 +247,17 @@ class Send(Operation):
             opcode = OP_TEXT if self._text is True else OP_BINARY
         else:
             return self._delegate(connection._send_parts(message, self._text, self._compress))
-        if connection._fragmenting is not None or protocol._state is not OPEN:
+        if (
+            connection._fragmenting is not None
+            or protocol._state is not OPEN
+            or connection._choking
+        ):
             return self._delegate(connection._send_later(opcode, message, self._compress))
         self._stage = DONE
         Engine.send_data(protocol, opcode, message, True, self._compress)
         Link._send_output(connection)
         if connection._write_paused:
-            return self._delegate(connection._drain())
+            return self._delegate(connection._drain(True))
         return None
 
     def _name(self) -> str:

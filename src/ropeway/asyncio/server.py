@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import http
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .._core.rules import DEFAULT_SLOW_LIMIT, DEFAULT_SLOW_TIMEOUT, SlowConsumer
 from .._core.states import CONNECTING
 from .._moved import Moved, resolver
-from .._opening.acceptor import takes_path
+from .._opening.acceptor import refusal, takes_path
 from .._opening.coroutines import basic_auth
 from .._opening.options import ServeOptions, modernize
 from ..extensions.base import ServerExtensionFactory
@@ -109,7 +109,7 @@ class ServerConnection(Connection):
         """
         return self.protocol.reject(status, text)
 
-    def turn_away(self, text: str) -> None:
+    def turn_away(self, text: str) -> bool:
         """End an opening handshake that still waits for the request, or for the client to go.
 
         Browsers open spare connections on which they never send anything; a server that closes
@@ -118,13 +118,18 @@ class ServerConnection(Connection):
         Args:
             text: body of a response with status 503.
 
+        Returns:
+            Whether there was one to end.
+
         """
         protocol = self.protocol
-        if protocol.opening and not protocol.discarding:
-            protocol.send_response(self.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text))
+        waits = protocol.opening and not protocol.discarding
+        if waits:
+            protocol.send_response(refusal(protocol, text))
             self._deliver()
         if protocol.state is CONNECTING and protocol.discarding:
             self._transport.close()
+        return waits
 
 
 def with_path(handler: Callable[..., Awaitable[None]]) -> Handler:
@@ -167,6 +172,14 @@ def serve(
     hosts: Sequence[str] | None = None,
     max_connections: int | None = None,
     compression_threshold: int = 64,
+    max_handshakes: int | None = None,
+    slow_consumer: SlowConsumer = "wait",
+    slow_limit: int = DEFAULT_SLOW_LIMIT,
+    slow_timeout: float | None = DEFAULT_SLOW_TIMEOUT,
+    max_connection_age: float | None = None,
+    idle_timeout: float | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
     **kwargs: Any,
 ) -> Server:
     """Serve WebSocket connections on TCP.
@@ -202,6 +215,19 @@ def serve(
         hosts: acceptable values of the Host header, with or without a port; None for all.
         max_connections: number of open connections at which others get status 503; None for any.
         compression_threshold: messages of fewer bytes than this are sent uncompressed.
+        max_handshakes: number of opening handshakes at a time above which clients get status 503;
+            None for any.
+        slow_consumer: what to do about peers that don't keep up: "wait" lets ``send`` wait, "drop"
+            drops messages, "close" closes the connection with code 1013.
+        slow_limit: bytes that may wait to be written to a connection.
+        slow_timeout: seconds in which a peer has to take something; None for any.
+        max_connection_age: seconds after which a connection is closed with code 1012, less a random
+            tenth at most; None for never.
+        idle_timeout: seconds without a message in either direction after which a connection is
+            closed with code 1001, up to a quarter more; None for never.
+        max_message_rate: messages a second that a client may send, or a pair of that and the number
+            that may come at once; above it the connection is closed with code 1008; None for any.
+        max_byte_rate: the same of bytes, as they are on the wire.
         **kwargs: more arguments for :meth:`asyncio.loop.create_server`, such as ``ssl``.
 
     Returns:
@@ -235,6 +261,14 @@ def serve(
         hosts=hosts,
         max_connections=max_connections,
         compression_threshold=compression_threshold,
+        max_handshakes=max_handshakes,
+        slow_consumer=slow_consumer,
+        slow_limit=slow_limit,
+        slow_timeout=slow_timeout,
+        max_connection_age=max_connection_age,
+        idle_timeout=idle_timeout,
+        max_message_rate=max_message_rate,
+        max_byte_rate=max_byte_rate,
     )
     if kwargs.get("ssl") is not None:
         kwargs.setdefault("ssl_handshake_timeout", open_timeout)
@@ -245,6 +279,8 @@ def serve(
         kwargs |= {"host": host, "port": port}
     start = functools.partial(create_server, acceptor, kwargs)
     acceptor.server = Server(start, acceptor.answer, options.logger)
+    if max_handshakes is not None:
+        acceptor.server.crowded_out_because = acceptor.crowded_out_because
     return acceptor.server
 
 

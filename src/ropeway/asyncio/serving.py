@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Generator
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._core.logs import default_logger
+from .._core.rules import Tally
 from .._core.states import OPEN
+from .._core.stats import ServerStats
+from .._driving.draining import Spread, check_times
+from .._driving.statistics import server_stats
 from .._opening.acceptor import SHUTTING_DOWN
 from ..frames import Close, CloseCode, Frame, Opcode
 from ..typing import LoggerLike
@@ -27,6 +33,8 @@ class Server:
     """
 
     server: asyncio.Server | Listener
+    crowded_out_because: Callable[[], str | None] | None = None
+    """Tells why a connection gets no opening handshake, where their number is limited."""
 
     def __init__(
         self,
@@ -46,8 +54,11 @@ class Server:
         self.answer = answer
         self.logger: LoggerLike = default_logger("server") if logger is None else logger
         self.all_connections: set[ServerConnection] = set()
+        self.tally: Tally = Tally()
         self.opened = 0  # of these, past their opening handshake
         self._close_task: asyncio.Task[None] | None = None
+        self._draining = False
+        self._hurry = asyncio.Event()  # whoever drains has to
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -70,9 +81,26 @@ class Server:
         """Tell whether new connections are accepted; see :meth:`asyncio.Server.is_serving`."""
         return self.server.is_serving()
 
+    @property
+    def stats(self) -> ServerStats:
+        """Snapshot of how many connections there are, and of what the limits have led to."""
+        return server_stats(self.all_connections, self.tally)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new clients should come here: not since :meth:`drain` or :meth:`close`."""
+        return self.is_serving() and not self._draining
+
     def is_closing(self) -> bool:
         """Tell whether :meth:`close` was called."""
         return self._close_task is not None
+
+    def closed_because(self) -> str | None:
+        """Tell why a connection that has just been accepted is to be turned away."""
+        if self._close_task is not None:
+            self.tally.refused_closing += 1
+            return SHUTTING_DOWN
+        return None if self.crowded_out_because is None else self.crowded_out_because()
 
     async def start_serving(self) -> None:
         """Begin to accept connections; for a server made with ``start_serving=False``."""
@@ -110,15 +138,14 @@ class Server:
         """
         Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
         if self._close_task is None:
+            self._hurry.set()
             self._close_task = self.get_loop().create_task(
                 self._close(close_connections, code, reason)
             )
 
     async def _close(self, close_connections: bool, code: CloseCode | int, reason: str) -> None:
         self.logger.info("server closing")
-        self.server.close()
-        for connection in self.all_connections:
-            connection.turn_away(SHUTTING_DOWN)
+        self._stop_accepting()
         try:
             if close_connections:
                 # Those that are closing already are waited for with their handlers.
@@ -131,6 +158,56 @@ class Server:
             if not self._closed.done():
                 self._closed.set_result(None)
         self.logger.info("server closed")
+
+    def _stop_accepting(self) -> None:
+        self.server.close()
+        for connection in self.all_connections:
+            self.tally.refused_closing += bool(connection.turn_away(SHUTTING_DOWN))
+
+    async def drain(self, seconds: float, *, notice: float = 0.0, reason: str = "") -> None:
+        """Close the server without haste: first tell who sends clients here, then let them go.
+
+        For ``notice`` seconds the server goes on as before, but is not ready; load balancers that
+        ask for that send new clients elsewhere. Then it stops accepting, refuses handshakes with
+        status 503, and closes its connections one after the other, spread evenly over ``seconds``,
+        with code 1012, so that their clients don't all come back at the same moment. What is still
+        open then is closed as by :meth:`close`, with code 1001. Calling that
+        meanwhile ends the wait.
+
+        Args:
+            seconds: time over which the closes are spread; 0 closes all at once, with 1001.
+            notice: seconds before, in which connections are still accepted.
+            reason: of the close frames, at most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: when a time is below 0.
+            ProtocolError: when the reason is too long.
+
+        """
+        check_times(seconds, notice)
+        Frame(Opcode.CLOSE, Close(CloseCode.SERVICE_RESTART, reason).serialize()).check()
+        self._draining = True
+        self.logger.info("server draining")
+        await self._pause(notice)
+        if not self._hurry.is_set():
+            self._stop_accepting()
+            await self._let_go(seconds, reason)
+        self.close(reason=reason)
+        await self.wait_closed()
+
+    async def _let_go(self, seconds: float, reason: str) -> None:
+        connections = list(self.connections) if seconds else []
+        spread = Spread(len(connections), seconds, monotonic())
+        while connections and self.all_connections and not self._hurry.is_set():
+            for _ in range(spread.take_due(monotonic())):
+                connections.pop()._start_closing(CloseCode.SERVICE_RESTART, reason)
+            await self._pause(spread.seconds_to_wait(monotonic()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the server is closed meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed, its connections too, and all handlers have returned."""

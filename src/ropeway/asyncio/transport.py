@@ -17,14 +17,12 @@ from contextvars import copy_context
 from time import monotonic
 from typing import Any, TypeVar
 
+from .._driving.backlog import SEPARATE, keep
 from .._driving.sockets import MOST_PLACES, NOT_NOW, receive, send, send_several
 from ..typing import BytesLike
 from .per_loop import per_loop
 from .polling import Polled
 from .turns import TURN
-
-# Smaller buffers that have to wait are joined: by itself, each would weigh more than its bytes.
-SEPARATE = 4096
 
 # What is read at a time for a protocol that has no buffer of its own.
 READ_SIZE = 256 * 1024
@@ -379,8 +377,8 @@ class StreamTransport(Polled):
             self._backlog = deque()
         if not self._size:
             self._loop.add_writer(self._fd, self._write_ready)
-        self._backlog.append(view)
         self._size += len(view)
+        keep(self._backlog, view)
         self._check_high_water()
 
     def _write_ready(self) -> None:

@@ -43,14 +43,17 @@ class Waiting(Link):
         finally:
             self._opened = None
 
-    async def _drain(self) -> None:
+    async def _drain(self, whole: bool = False) -> None:
         """Wait until the write buffer has room again.
+
+        Args:
+            whole: a whole message waits: where such are dropped, no longer than the peer has time.
 
         Raises:
             ConnectionClosed: when the connection is lost before.
 
         """
-        while self._write_paused:
+        while self._write_paused and not (whole and self._is_dropping()):
             waiter = self.loop.create_future()
             if self._drain_waiters is None:
                 self._drain_waiters = []
@@ -61,6 +64,11 @@ class Waiting(Link):
                 self._drain_waiters.remove(waiter)
         if self._is_lost:
             raise self.close_exc
+
+    def _is_dropping(self) -> bool:
+        """Tell whether the next messages will be dropped."""
+        guard = self.protocol.guard
+        return self._choking and guard is not None and guard.stalled and guard.slowness.drops
 
     async def _wait_lost(self) -> None:
         """Wait until the connection is over; its deadline sees to it that this ends."""

@@ -49,6 +49,7 @@ def supervise(options: argparse.Namespace) -> int:
         return UNREACHABLE
     arguments = [one for one in options.arguments if one != "--reload"]
     command = [sys.executable, "-m", "ropeway", *arguments, "--fd", str(sock.fileno())]
+    command += ["--drain", "0"]  # who changes a file wants to see what that does
     print(f"serving {options.handler} at {listening.address(options, sock)}", flush=True)
     signal.signal(signal.SIGTERM, _end)
     try:

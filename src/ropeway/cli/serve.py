@@ -32,8 +32,10 @@ examples:
       ropeway connect wss://localhost:8765 --ca cert.pem
 
 The first line of the output is the address, also with --port 0, which takes a free one.
-Ctrl-C or SIGTERM closes all connections with code 1001 and ends it, with exit code 0. Exit code 2
-means a mistake in the options or no such handler, 3 that the address cannot be had.
+Ctrl-C or SIGTERM closes all connections with code 1001 and ends it, with exit code 0. With --drain,
+SIGTERM closes one after the other with code 1012, so that clients don't come back all at once;
+another SIGTERM, or Ctrl-C, closes the rest. Exit code 2 means a mistake in the options or no such
+handler, 3 that the address cannot be had.
 """
 
 
@@ -63,6 +65,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument(
         "--reload", action="store_true",
         help="start again when a Python file below this folder changes; the address stays open",
+    )  # fmt: skip
+    group.add_argument(
+        "--drain", type=SECONDS, default=0.0, metavar="TIME",
+        help="on SIGTERM, spread closing over this time (default: 0, all at once)",
     )  # fmt: skip
     group.add_argument("-q", "--quiet", action="store_true", help="don't show connections")
     group.add_argument("--uvloop", action="store_true", help="run on uvloop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import signal
 import socket
 import ssl
 import sys
@@ -25,7 +26,7 @@ async def serve(
     sock: socket.socket,
     context: ssl.SSLContext | None,
 ) -> int:
-    """Serve until it is cancelled.
+    """Serve until it is cancelled, or told to end by SIGTERM.
 
     Args:
         options: the command line.
@@ -34,7 +35,7 @@ async def serve(
         context: TLS, or None.
 
     Returns:
-        Nothing ever: the type is that of every command.
+        The exit code.
     """
     log = Log(quiet=options.quiet)
     arguments: dict[str, Any] = {"unix": True} if options.unix else {}
@@ -50,11 +51,29 @@ async def serve(
         max_connections=options.max_connections,
         ping_interval=options.ping_interval or None,
         **arguments,
-    ):
+    ) as server:
         if options.fd is None:
             print(f"serving {options.handler} at {address(options, sock)}", flush=True)
-        await asyncio.get_running_loop().create_future()
+        await _terminated(server)
+        await server.drain(options.drain, reason="server is going away" if options.drain else "")
     return 0
+
+
+async def _terminated(server: asyncio_server.Server) -> None:
+    """Wait for SIGTERM. Another one, while the server drains, closes it at once."""
+    terminated = asyncio.Event()
+
+    def terminate() -> None:
+        if terminated.is_set():
+            server.close()
+        terminated.set()
+
+    number = getattr(signal, "SIGTERM", None)
+    # One that is ignored was meant to be.
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, terminate)
+    await terminated.wait()
 
 
 def _authentication(options: argparse.Namespace) -> Any:

@@ -7,6 +7,7 @@ from .._core.inbox cimport Inbox
 from .wire cimport Wire
 
 cdef int OP_BINARY
+cdef int OP_CONT
 cdef int OP_TEXT
 cdef int MESSAGE
 cdef int FRAGMENT
@@ -42,6 +43,8 @@ cdef class Link(Wire):
     @cython.locals(protocol=Engine)
     cdef _send_frame(self, int opcode, payload, bint fin, compress)
 
-    cpdef _drain(self)
-    cdef _wait_writable(self)
+    @cython.locals(ends="double")
+    cpdef _drain(self, bint whole=*)
+
+    cdef _wait_writable(self, double ends)
     cpdef _raise_closed(self)

@@ -8,11 +8,13 @@ from time import monotonic
 from typing import Any, cast
 
 from .._core.engine import Engine
+from .._core.guard import Guard, admit
 from .._core.inbox import Inbox, MessageStream
-from .._core.states import OP_BINARY, OP_TEXT, OPEN
+from .._core.states import OP_BINARY, OP_CONT, OP_TEXT, OPEN
+from .._driving.attributes import size_of
 from ..exceptions import ConcurrencyError
 from ..frames import CloseCode
-from ..typing import BytesLike, Data
+from ..typing import BytesLike, Data, DataLike
 from .tls import WANTS_MORE
 from .waiting import (
     DONT_WAIT,
@@ -219,7 +221,8 @@ class Link(Wire):
         try:
             if self._fragmenting:
                 raise ConcurrencyError(SEND_TWICE)
-            self._send_frame(opcode, message, True, compress)
+            if not self._backlog or self.protocol.guard is None or self._may_send(message):
+                self._send_frame(opcode, message, True, compress)
         finally:
             self._lock.release()
         return True
@@ -231,7 +234,19 @@ class Link(Wire):
         Engine.send_data(protocol, opcode, payload, fin, compress)
         self._flush()
         if self._backlog or self._aborted:
-            self._drain()
+            self._drain(fin and opcode != OP_CONT)
+
+    def _may_send(self, message: DataLike) -> bool:
+        """Tell whether the peer is fast enough; without a word where it is being closed."""
+        protocol = self.protocol
+        if protocol._state is not OPEN:
+            return True
+        if admit(protocol, None, size_of(message), self._buffered(), monotonic()):
+            return True
+        if protocol._state is OPEN:
+            return False
+        self._deliver()
+        return True  # and sending will tell
 
     def _begin_fragments(self) -> None:
         """Let nobody else send messages until the last fragment is sent."""
@@ -255,17 +270,26 @@ class Link(Wire):
                 self.protocol.fail(CloseCode.INTERNAL_ERROR, "error in fragmented message")
                 self._deliver()
 
-    def _drain(self) -> None:
+    def _drain(self, whole: bool = False) -> None:
         """Wait until all that is queued now has been written.
+
+        Args:
+            whole: a whole message waits: where such are dropped, no longer than the peer has time.
 
         Raises:
             ConnectionClosed: when the connection is lost before.
 
         """
         goal = self._queued
+        guard = self.protocol.guard if whole else None
+        ends = NEVER
         try:
             while self._written < goal and not self._is_lost and not self._aborted:
-                self._wait_writable()
+                if guard is not None and guard.slowness.drops:
+                    if self._has_stalled(guard):
+                        break
+                    ends = guard.stall_deadline()
+                self._wait_writable(ends)
                 self._write_backlog()
         finally:
             if self._backlog and not self._writers:
@@ -273,11 +297,16 @@ class Link(Wire):
         if self._is_lost or self._aborted:
             self._raise_closed()
 
-    def _wait_writable(self) -> None:
+    def _has_stalled(self, guard: Guard) -> bool:
+        """Tell whether the peer has had its time, so that the next messages will be dropped."""
+        taken = self.protocol.writer.bytes_sent - self._buffered()
+        return guard.has_stalled(guard.slowness, monotonic(), taken)
+
+    def _wait_writable(self, ends: float) -> None:
         self._writers += 1
         self._lock.release()
         try:
-            wait_writable(self._sock, NEVER)
+            wait_writable(self._sock, ends)
         finally:
             self._lock.acquire()
             self._writers -= 1

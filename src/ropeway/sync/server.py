@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import http
 import os
 import re
 import socket
@@ -14,10 +13,11 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .._core.rules import DEFAULT_SLOW_LIMIT, DEFAULT_SLOW_TIMEOUT, SlowConsumer
 from .._core.states import CONNECTING, OPEN
 from .._moved import Moved, resolver
 from .._opening.accepting import accept_plan
-from .._opening.acceptor import SHUTTING_DOWN, Acceptor, takes_path
+from .._opening.acceptor import SHUTTING_DOWN, Acceptor, refusal, takes_path
 from .._opening.authenticating import BasicAuthentication
 from .._opening.options import ServeOptions, modernize
 from ..extensions.base import ServerExtensionFactory
@@ -146,17 +146,19 @@ class ServerConnection(Connection):
                 self._deliver()
             return self.protocol.state is OPEN
 
-    def _turn_away(self, text: str) -> None:
+    def _turn_away(self, text: str) -> bool:
         """End an opening handshake that still waits for the request.
 
         Browsers open spare connections on which they never send anything; a server that closes
-        must not wait for those.
+        must not wait for those. Tells whether there was one to end.
         """
         with self._lock:
             protocol = self.protocol
-            if protocol.opening and not protocol.discarding:
-                protocol.send_response(self.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text))
+            waits = protocol.opening and not protocol.discarding
+            if waits:
+                protocol.send_response(refusal(protocol, text))
                 self._deliver()
+            return waits
 
 
 class _Acceptor(Acceptor):
@@ -174,8 +176,9 @@ class _Acceptor(Acceptor):
         options = self.options
         stream = Stream(sock, TimeLimit(options.open_timeout))
         try:
-            if self.ssl is not None:
-                stream.start_tls(self.ssl, server_side=True)
+            if self.ssl is not None and not self._secure(stream, self.ssl):
+                sock.close()
+                return
             connection = cast(ServerConnection, self.make(sock))
             if stream.tls is not None:
                 connection._use_tls(stream.tls)
@@ -186,7 +189,28 @@ class _Acceptor(Acceptor):
             sock.close()
             raise
         with self.server._joined_by(connection):
+            with self.server._lock:
+                because = self.crowded_out_because()
+            if because is not None:
+                connection._turn_away(because)
             self._run(connection)
+
+    def _secure(self, stream: Stream, ssl: SSLContext) -> bool:
+        """Speak TLS; False for a client too many, who can't be told before that."""
+        with self.server._lock:
+            if self.crowded_out_because(1) is not None:
+                return False
+            self.securing += 1
+        try:
+            stream.start_tls(ssl, server_side=True)
+        finally:
+            with self.server._lock:
+                self.securing -= 1
+        return True
+
+    def _begin(self, protocol: ServerProtocol, connection: Any) -> None:
+        with self.server._lock:
+            super()._begin(protocol, connection)
 
     def _run(self, connection: ServerConnection) -> None:
         server, admitted = self.server, False
@@ -262,6 +286,14 @@ def serve(
     hosts: Sequence[str] | None = None,
     max_connections: int | None = None,
     compression_threshold: int = 64,
+    max_handshakes: int | None = None,
+    slow_consumer: SlowConsumer = "wait",
+    slow_limit: int = DEFAULT_SLOW_LIMIT,
+    slow_timeout: float | None = DEFAULT_SLOW_TIMEOUT,
+    max_connection_age: float | None = None,
+    idle_timeout: float | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
     **kwargs: Any,
 ) -> Server:
     """Serve WebSocket connections on TCP.
@@ -299,6 +331,19 @@ def serve(
         hosts: acceptable values of the Host header, with or without a port; None for all.
         max_connections: number of open connections at which others get status 503; None for any.
         compression_threshold: messages of fewer bytes than this are sent uncompressed.
+        max_handshakes: number of opening handshakes at a time above which clients get status 503;
+            None for any.
+        slow_consumer: what to do about peers that don't keep up: "wait" lets ``send`` wait, "drop"
+            drops messages, "close" closes the connection with code 1013.
+        slow_limit: bytes that may wait to be written to a connection.
+        slow_timeout: seconds in which a peer has to take something; None for any.
+        max_connection_age: seconds after which a connection is closed with code 1012, less a random
+            tenth at most; None for never.
+        idle_timeout: seconds without a message in either direction after which a connection is
+            closed with code 1001, up to a quarter more; None for never.
+        max_message_rate: messages a second that a client may send, or a pair of that and the number
+            that may come at once; above it the connection is closed with code 1008; None for any.
+        max_byte_rate: the same of bytes, as they are on the wire.
         **kwargs: more arguments for :func:`socket.create_server`.
 
     Returns:
@@ -333,6 +378,14 @@ def serve(
         hosts=hosts,
         max_connections=max_connections,
         compression_threshold=compression_threshold,
+        max_handshakes=max_handshakes,
+        slow_consumer=slow_consumer,
+        slow_limit=slow_limit,
+        slow_timeout=slow_timeout,
+        max_connection_age=max_connection_age,
+        idle_timeout=idle_timeout,
+        max_message_rate=max_message_rate,
+        max_byte_rate=max_byte_rate,
     )
     acceptor = _Acceptor(handler, options, ssl)
     listener = _listen(host, port, sock, **kwargs)

@@ -9,11 +9,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._core.logs import default_logger
+from .._core.rules import Tally
 from .._core.states import OPEN
+from .._core.stats import ServerStats
+from .._driving.draining import Spread, check_times
+from .._driving.statistics import server_stats
 from .._opening.acceptor import SHUTTING_DOWN
 from ..frames import Close, CloseCode, Frame, Opcode
 from ..typing import LoggerLike
@@ -57,11 +62,14 @@ class Server:
         self.handler = handler
         self.logger: LoggerLike = default_logger("server") if logger is None else logger
         self.all_connections: set[ServerConnection] = set()
+        self.tally: Tally = Tally()
         self.opened: int = 0  # of these, past their opening handshake
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._told_at = -TOLD_EVERY
         self._closing = False
+        self._draining = False
+        self._hurry = False  # whoever drains has to
         self._accepting = False
         self._stopped = threading.Condition(self._lock)
         self._ear, self._bell = socket.socketpair()
@@ -81,6 +89,18 @@ class Server:
         """Tell whether new connections are accepted."""
         return not self._closing
 
+    @property
+    def stats(self) -> ServerStats:
+        """Snapshot of how many connections there are, and of what the limits have led to."""
+        with self._lock:
+            connections = set(self.all_connections)
+        return server_stats(connections, self.tally)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new clients should come here: not since :meth:`drain` or :meth:`shutdown`."""
+        return not self._closing and not self._draining
+
     def serve_forever(self) -> None:
         """Accept connections until :meth:`shutdown` is called, in another thread."""
         with self._lock:
@@ -98,6 +118,9 @@ class Server:
                     if not self._closing:
                         self._accept()
         finally:
+            if self._closing:
+                # Those who come while the others are being closed are to be refused, not kept.
+                self.socket.close()
             with self._lock:
                 self._accepting = False
                 self._stopped.notify_all()
@@ -145,7 +168,7 @@ class Server:
             self.all_connections.add(connection)
         try:
             if self._closing:
-                connection._turn_away(SHUTTING_DOWN)
+                self._turn_away(connection)
             yield
         finally:
             with self._lock:
@@ -194,17 +217,14 @@ class Server:
         if threading.current_thread() in self._threads:
             raise RuntimeError("shutdown() was called by a connection handler")
         with self._lock:
-            first = not self._closing
-            self._closing = True
+            first = not self._hurry
+            self._hurry = True
             if close_connections and self._closing_with is None:
                 self._closing_with = (code, reason)
-            connections = set(self.all_connections)
-        if first:
-            self.logger.info("server closing")
-            self._bell.send(b"!")
-        for connection in connections:
-            connection._turn_away(SHUTTING_DOWN)
-            if close_connections:
+            self._stopped.notify_all()
+        connections = self._stop_accepting()
+        if close_connections:
+            for connection in connections:
                 connection._start_closing(code, reason)
         with self._stopped:
             self._stopped.wait_for(lambda: not self._accepting and not self._threads)
@@ -212,6 +232,70 @@ class Server:
             for sock in (self.socket, self._ear, self._bell):
                 sock.close()
             self.logger.info("server closed")
+
+    def _stop_accepting(self) -> set[ServerConnection]:
+        """Turn away who wants to come in, and give those who are here."""
+        with self._lock:
+            first = not self._closing
+            self._closing = True
+            connections = set(self.all_connections)
+        if first:
+            self.logger.info("server closing")
+            self._bell.send(b"!")
+        for connection in connections:
+            self._turn_away(connection)
+        return connections
+
+    def _turn_away(self, connection: ServerConnection) -> None:
+        if connection._turn_away(SHUTTING_DOWN):
+            with self._lock:
+                self.tally.refused_closing += 1
+
+    def drain(self, seconds: float, *, notice: float = 0.0, reason: str = "") -> None:
+        """Close the server without haste: first tell who sends clients here, then let them go.
+
+        For ``notice`` seconds the server goes on as before, but is not ready; load balancers that
+        ask for that send new clients elsewhere. Then it stops accepting, refuses handshakes with
+        status 503, and closes its connections one after the other, spread evenly over ``seconds``,
+        with code 1012, so that their clients don't all come back at the same moment. What is still
+        open then is closed as by :meth:`shutdown`, with code 1001. Calling that
+        in another thread ends the wait.
+
+        Args:
+            seconds: time over which the closes are spread; 0 closes all at once, with 1001.
+            notice: seconds before, in which connections are still accepted.
+            reason: of the close frames, at most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: when a time is below 0.
+            ProtocolError: when the reason is too long.
+            RuntimeError: when a handler calls it, which can't wait for itself.
+
+        """
+        check_times(seconds, notice)
+        Frame(Opcode.CLOSE, Close(CloseCode.SERVICE_RESTART, reason).serialize()).check()
+        if threading.current_thread() in self._threads:
+            raise RuntimeError("drain() was called by a connection handler")
+        self._draining = True
+        self.logger.info("server draining")
+        self._pause(notice)
+        if not self._hurry:
+            self._stop_accepting()
+            self._let_go(seconds, reason)
+        self.shutdown(reason=reason)
+
+    def _let_go(self, seconds: float, reason: str) -> None:
+        connections = list(self.connections) if seconds else []
+        spread = Spread(len(connections), seconds, monotonic())
+        while connections and self.all_connections and not self._hurry:
+            for _ in range(spread.take_due(monotonic())):
+                connections.pop()._start_closing(CloseCode.SERVICE_RESTART, reason)
+            self._pause(spread.seconds_to_wait(monotonic()))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless the server is shut down meanwhile."""
+        with self._stopped:
+            self._stopped.wait_for(lambda: self._hurry, seconds)
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from .._core.inbox import MessageStream
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
 from .._core.writer import Writer
+from .._driving.backlog import keep
 from .._driving.deadlines import Deadline
 from .._driving.sockets import receive_buffer
 from .._driving.terms import Terms
@@ -123,8 +124,7 @@ class Wire:
     def _start_keepalive(self) -> None:
         """Begin to send pings, now that the connection is open."""
         with self._lock:
-            self.protocol.keepalive.start(monotonic())
-            self.protocol.last_received = monotonic()
+            self.protocol.start_clocks(monotonic())
             if not self._is_lost:
                 self._begin()
 
@@ -290,13 +290,25 @@ class Wire:
             self._backlog = deque()
         for piece in pieces:
             if piece:
-                self._backlog.append(memoryview(piece))
+                keep(self._backlog, piece)
                 self._queued += len(piece)
         self._write_backlog()
         if self._backlog:
-            self.protocol.pause_writing()
+            self._pause_writing()
             if not self._writers:
                 self._keeper.look_at(self)
+
+    def _pause_writing(self) -> None:
+        protocol = self.protocol
+        protocol.pause_writing()
+        if protocol.guard is not None:
+            taken = protocol.writer.bytes_sent - self._buffered()
+            protocol.guard.choke(monotonic(), taken)
+            self._set_deadline()
+
+    def _buffered(self) -> int:
+        """Tell how many bytes wait to be written."""
+        return self._queued - self._written + self.protocol.writer.size
 
     def _write_backlog(self) -> None:
         backlog = self._backlog
@@ -324,6 +336,8 @@ class Wire:
             self._ending = False
             self._shut_down(socket.SHUT_WR)
         elif self.protocol._write_paused:
+            if self.protocol.guard is not None:
+                self.protocol.guard.relieve()
             self.protocol.resume_writing()
             self._flush()
 
@@ -351,6 +365,8 @@ class Wire:
                     return
             due = protocol.next_deadline(now)
             if due is not None and due <= now:
+                if protocol.guard is not None:
+                    protocol.guard.buffered = self._buffered()
                 protocol.on_deadline(now)
                 if protocol.abort_exc is not None:
                     self._abort(protocol.abort_exc)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import trio
 from trio.abc import AsyncResource
 
+from .._core.guard import admit
 from .._core.states import OP_BINARY, OP_CONT, OP_PONG, OP_TEXT, OPEN
+from .._core.writer import DEFAULT_WRITE_LIMIT
 from .._driving import json
-from .._driving.attributes import Attributes, control_payload
+from .._driving.attributes import Attributes, control_payload, size_of
 from .._driving.fragments import Asynchronous, Parts
 from .._driving.streaming import Streaming
 from .._moved import Moved, resolver
@@ -206,7 +208,22 @@ class Connection(Attributes, Streaming, Link, AsyncResource):
         await self._shared.checkpoint()
         while self._fragmenting is not None:
             await self._fragmenting.wait()
+        if self.protocol.guard is not None and not self._may_send(message):
+            return
         await self._send_frame(opcode, message, True, compress)
+
+    def _may_send(self, message: DataLike) -> bool:
+        """Tell whether the peer is fast enough; without a word where it is being closed."""
+        protocol = self.protocol
+        if protocol.state is not OPEN or self._queued <= DEFAULT_WRITE_LIMIT:
+            return True
+        now = trio.current_time()
+        if admit(protocol, None, size_of(message), self._buffered(), now):
+            return True
+        if protocol.state is OPEN:
+            return False
+        self._deliver()
+        return True  # and sending will tell
 
     async def _send_frame(
         self, opcode: int, payload: DataLike, fin: bool, compress: bool | None
@@ -215,7 +232,7 @@ class Connection(Attributes, Streaming, Link, AsyncResource):
             await self._raise_closed()
         self.protocol.send_data(opcode, payload, fin, compress)
         self._send_output()
-        await self._drain()
+        await self._drain(fin and opcode != OP_CONT)
 
     async def _send_parts(self, parts: Any, text: bool | None, compress: bool | None) -> None:
         if isinstance(parts, Mapping):

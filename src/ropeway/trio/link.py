@@ -17,6 +17,7 @@ from .._core.inbox import MessageStream
 from .._core.states import CONNECTING, OPEN
 from .._core.tracebacks import without_frames
 from .._core.writer import DEFAULT_WRITE_LIMIT
+from .._driving.backlog import keep
 from .._driving.sockets import NOT_NOW
 from .._driving.terms import Terms
 from ..exceptions import ConnectionClosed
@@ -255,9 +256,7 @@ class Link:
 
     def _start_keepalive(self) -> None:
         """Begin to send pings, now that the connection is open."""
-        now = trio.current_time()
-        self.protocol.keepalive.start(now)
-        self.protocol.last_received = now
+        self.protocol.start_clocks(trio.current_time())
         self._set_deadline()
 
     # Writing
@@ -290,13 +289,26 @@ class Link:
             except OSError as exc:
                 self._fail_writing(exc)
                 return
-        self._backlog.extend(rest)
-        self._queued += sum(map(len, rest))
+        for piece in rest:
+            keep(self._backlog, piece)
+            self._queued += len(piece)
         if self._queued > DEFAULT_WRITE_LIMIT:
-            self.protocol.pause_writing()
+            self._pause_writing()
         if (self._backlog or self._ending) and self._writing is None:
             self._writing = trio.CancelScope()
             self.nursery.start_soon(self._write)
+
+    def _pause_writing(self) -> None:
+        protocol = self.protocol
+        protocol.pause_writing()
+        if protocol.guard is not None:
+            taken = protocol.writer.bytes_sent - self._buffered()
+            protocol.guard.choke(trio.current_time(), taken)
+            self._set_deadline()
+
+    def _buffered(self) -> int:
+        """Tell how many bytes wait to be written."""
+        return self._queued + self.protocol.writer.size
 
     async def _write(self) -> None:
         """Write what could not be written at once."""
@@ -306,6 +318,8 @@ class Link:
                     sent = await self._carrier.send(self._backlog)
                     self._queued -= sent
                     if self._queued <= DEFAULT_WRITE_LIMIT // 4:
+                        if self.protocol.guard is not None:
+                            self.protocol.guard.relieve()
                         self.protocol.resume_writing()
                         self._flush()
                         self._written.unpark_all()
@@ -318,8 +332,11 @@ class Link:
             self._writing = None
             self._written.unpark_all()
 
-    async def _drain(self) -> None:
+    async def _drain(self, whole: bool = False) -> None:
         """Wait until the backlog is short, if it is long.
+
+        Args:
+            whole: a whole message waits: where such are dropped, no longer than the peer has time.
 
         Raises:
             ConnectionClosed: when the connection is lost before.
@@ -327,10 +344,15 @@ class Link:
         """
         if self._queued <= DEFAULT_WRITE_LIMIT:
             return
-        while self._queued > DEFAULT_WRITE_LIMIT:
+        while self._queued > DEFAULT_WRITE_LIMIT and not (whole and self._is_dropping()):
             await self._written.park()
         if self._is_lost or self._broken:
             await self._raise_closed()
+
+    def _is_dropping(self) -> bool:
+        """Tell whether the next messages will be dropped."""
+        guard = self.protocol.guard
+        return guard is not None and guard.stalled and guard.slowness.drops
 
     def _drop_backlog(self) -> None:
         self._backlog.clear()
@@ -354,6 +376,9 @@ class Link:
             now = trio.current_time()
             due = protocol.next_deadline(now)
             if due is not None and due <= now:
+                if protocol.guard is not None:
+                    protocol.guard.buffered = self._buffered()
+                    self._written.unpark_all()
                 protocol.on_deadline(now)
                 if protocol.abort_exc is not None:
                     self._note(protocol.abort_exc)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http
 import math
 import os
 import re
@@ -13,9 +12,10 @@ from typing import Any, Literal, cast
 
 import trio
 
+from .._core.rules import DEFAULT_SLOW_LIMIT, DEFAULT_SLOW_TIMEOUT, SlowConsumer
 from .._core.states import CONNECTING, OPEN
 from .._opening.accepting import accept_plan
-from .._opening.acceptor import SHUTTING_DOWN, Acceptor
+from .._opening.acceptor import SHUTTING_DOWN, Acceptor, refusal
 from .._opening.coroutines import basic_auth, run
 from .._opening.options import ServeOptions
 from ..extensions.base import ServerExtensionFactory
@@ -149,16 +149,18 @@ class ServerConnection(Connection):
             self._deliver()
         return protocol.state is OPEN
 
-    def _turn_away(self, text: str) -> None:
+    def _turn_away(self, text: str) -> bool:
         """End an opening handshake that still waits for the request.
 
         Browsers open spare connections on which they never send anything; a server that closes
-        must not wait for those.
+        must not wait for those. Tells whether there was one to end.
         """
         protocol = self.protocol
-        if protocol.opening and not protocol.discarding:
-            protocol.send_response(self.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text))
+        waits = protocol.opening and not protocol.discarding
+        if waits:
+            protocol.send_response(refusal(protocol, text))
             self._deliver()
+        return waits
 
 
 class _Acceptor(Acceptor):
@@ -177,6 +179,10 @@ class _Acceptor(Acceptor):
         seconds = self.options.open_timeout
         ends = math.inf if seconds is None else trio.current_time() + seconds
         if self.ssl is not None:
+            # No response can be given before TLS is established.
+            if self.crowded_out_because(1) is not None:
+                await trio.aclose_forcefully(stream)
+                return
             secured = await self._secure(stream, ends)
             if secured is None:
                 return
@@ -192,11 +198,14 @@ class _Acceptor(Acceptor):
         """Speak TLS; None for a client that can't, takes too long or has gone."""
         assert self.ssl is not None
         tls = trio.SSLStream(stream, self.ssl, server_side=True, https_compatible=True)
-        with trio.CancelScope(deadline=ends) as scope, self.server._until_closing(scope):
-            try:
+        self.securing += 1
+        try:
+            with trio.CancelScope(deadline=ends) as scope, self.server._until_closing(scope):
                 return await shake_hands(tls)
-            except OSError:
-                return None
+        except OSError:
+            pass
+        finally:
+            self.securing -= 1
         return None
 
     async def _see_to(self, stream: trio.abc.Stream, nursery: trio.Nursery, ends: float) -> None:
@@ -206,7 +215,9 @@ class _Acceptor(Acceptor):
         self.server.all_connections.add(connection)
         try:
             if not self.server.is_serving():  # it was accepted just before the server closed
-                connection._turn_away(SHUTTING_DOWN)
+                self.server.tally.refused_closing += connection._turn_away(SHUTTING_DOWN)
+            elif (because := self.crowded_out_because()) is not None:
+                connection._turn_away(because)
             await self._run(connection)
         finally:
             self.server.all_connections.discard(connection)
@@ -265,6 +276,14 @@ async def serve(
     hosts: Sequence[str] | None = None,
     max_connections: int | None = None,
     compression_threshold: int = 64,
+    max_handshakes: int | None = None,
+    slow_consumer: SlowConsumer = "wait",
+    slow_limit: int = DEFAULT_SLOW_LIMIT,
+    slow_timeout: float | None = DEFAULT_SLOW_TIMEOUT,
+    max_connection_age: float | None = None,
+    idle_timeout: float | None = None,
+    max_message_rate: float | tuple[float, float] | None = None,
+    max_byte_rate: float | tuple[float, float] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve WebSocket connections on TCP, until the server is closed or cancelled.
@@ -302,6 +321,19 @@ async def serve(
         hosts: acceptable values of the Host header, with or without a port; None for all.
         max_connections: number of open connections at which others get status 503; None for any.
         compression_threshold: messages of fewer bytes than this are sent uncompressed.
+        max_handshakes: number of opening handshakes at a time above which clients get status 503;
+            None for any.
+        slow_consumer: what to do about peers that don't keep up: "wait" lets ``send`` wait, "drop"
+            drops messages, "close" closes the connection with code 1013.
+        slow_limit: bytes that may wait to be written to a connection.
+        slow_timeout: seconds in which a peer has to take something; None for any.
+        max_connection_age: seconds after which a connection is closed with code 1012, less a random
+            tenth at most; None for never.
+        idle_timeout: seconds without a message in either direction after which a connection is
+            closed with code 1001, up to a quarter more; None for never.
+        max_message_rate: messages a second that a client may send, or a pair of that and the number
+            that may come at once; above it the connection is closed with code 1008; None for any.
+        max_byte_rate: the same of bytes, as they are on the wire.
         task_status: is told of the :class:`Server`, once that accepts connections.
 
     Raises:
@@ -330,6 +362,14 @@ async def serve(
         hosts=hosts,
         max_connections=max_connections,
         compression_threshold=compression_threshold,
+        max_handshakes=max_handshakes,
+        slow_consumer=slow_consumer,
+        slow_limit=slow_limit,
+        slow_timeout=slow_timeout,
+        max_connection_age=max_connection_age,
+        idle_timeout=idle_timeout,
+        max_message_rate=max_message_rate,
+        max_byte_rate=max_byte_rate,
     )
     acceptor = _Acceptor(handler, options, ssl)
     if listeners is None:

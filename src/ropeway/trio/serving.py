@@ -12,7 +12,11 @@ import trio
 from trio.abc import AsyncResource
 
 from .._core.logs import default_logger
+from .._core.rules import Tally
 from .._core.states import OPEN
+from .._core.stats import ServerStats
+from .._driving.draining import Spread, check_times
+from .._driving.statistics import server_stats
 from .._opening.acceptor import SHUTTING_DOWN
 from ..frames import Close, CloseCode, Frame, Opcode
 from ..typing import LoggerLike
@@ -47,6 +51,7 @@ class Server(AsyncResource):
         self.handler = handler
         self.logger: LoggerLike = default_logger("server") if logger is None else logger
         self.all_connections: set[ServerConnection] = set()
+        self.tally: Tally = Tally()
         self.opened: int = 0  # of these, past their opening handshake
         self.closing: bool = False
         self._closing_with: tuple[CloseCode | int, str] | None = None
@@ -54,6 +59,8 @@ class Server(AsyncResource):
         self._handlers: set[trio.lowlevel.Task] = set()
         self._securing: set[trio.CancelScope] = set()  # of TLS handshakes
         self._started = False
+        self._draining = False
+        self._hurry = trio.Event()  # whoever drains has to
         self._over = trio.Event()
 
     @property
@@ -66,6 +73,16 @@ class Server(AsyncResource):
     def is_serving(self) -> bool:
         """Tell whether new connections are accepted."""
         return not self.closing
+
+    @property
+    def stats(self) -> ServerStats:
+        """Snapshot of how many connections there are, and of what the limits have led to."""
+        return server_stats(self.all_connections, self.tally)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new clients should come here: not since :meth:`drain` or :meth:`aclose`."""
+        return not self.closing and not self._draining
 
     async def serve_forever(
         self, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED
@@ -142,22 +159,73 @@ class Server(AsyncResource):
         Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
         if trio.lowlevel.current_task() in self._handlers:
             raise RuntimeError("aclose() was called by a connection handler")
-        if not self.closing:
-            self.closing = True
-            self.logger.info("server closing")
-            self._accepting.cancel()
+        self._hurry.set()
         if close_connections and self._closing_with is None:
             self._closing_with = (code, reason)
-        for scope in self._securing:
-            scope.cancel()
-        for connection in list(self.all_connections):
-            connection._turn_away(SHUTTING_DOWN)
-            if close_connections:
+        self._stop_accepting()
+        if close_connections:
+            for connection in list(self.all_connections):
                 connection._start_closing(code, reason)
         if self._started:
             await self._over.wait()
         else:
             await self._close_listeners()
+
+    def _stop_accepting(self) -> None:
+        if not self.closing:
+            self.closing = True
+            self.logger.info("server closing")
+            self._accepting.cancel()
+        for scope in self._securing:
+            scope.cancel()
+        for connection in list(self.all_connections):
+            self.tally.refused_closing += connection._turn_away(SHUTTING_DOWN)
+
+    async def drain(self, seconds: float, *, notice: float = 0.0, reason: str = "") -> None:
+        """Close the server without haste: first tell who sends clients here, then let them go.
+
+        For ``notice`` seconds the server goes on as before, but is not ready; load balancers that
+        ask for that send new clients elsewhere. Then it stops accepting, refuses handshakes with
+        status 503, and closes its connections one after the other, spread evenly over ``seconds``,
+        with code 1012, so that their clients don't all come back at the same moment. What is still
+        open then is closed as by :meth:`aclose`, with code 1001. Calling that
+        meanwhile ends the wait.
+
+        Args:
+            seconds: time over which the closes are spread; 0 closes all at once, with 1001.
+            notice: seconds before, in which connections are still accepted.
+            reason: of the close frames, at most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: when a time is below 0.
+            ProtocolError: when the reason is too long.
+            RuntimeError: when a handler calls it, which can't wait for itself.
+
+        """
+        check_times(seconds, notice)
+        Frame(Opcode.CLOSE, Close(CloseCode.SERVICE_RESTART, reason).serialize()).check()
+        if trio.lowlevel.current_task() in self._handlers:
+            raise RuntimeError("drain() was called by a connection handler")
+        self._draining = True
+        self.logger.info("server draining")
+        await self._pause(notice)
+        if not self._hurry.is_set():
+            self._stop_accepting()
+            await self._let_go(seconds, reason)
+        await self.aclose(reason=reason)
+
+    async def _let_go(self, seconds: float, reason: str) -> None:
+        connections = list(self.connections) if seconds else []
+        spread = Spread(len(connections), seconds, trio.current_time())
+        while connections and self.all_connections and not self._hurry.is_set():
+            for _ in range(spread.take_due(trio.current_time())):
+                connections.pop()._start_closing(CloseCode.SERVICE_RESTART, reason)
+            await self._pause(spread.seconds_to_wait(trio.current_time()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the server is closed meanwhile."""
+        with trio.move_on_after(seconds):
+            await self._hurry.wait()
 
     async def __aenter__(self) -> Self:
         return self

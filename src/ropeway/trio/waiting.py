@@ -59,7 +59,7 @@ class Place:
 
     def __init__(self) -> None:
         self._task: trio.lowlevel.Task | None = None
-        self.due = False
+        self.due: bool = False
 
     async def wait(self) -> None:
         """Wait; a cancellation ends that, too."""
