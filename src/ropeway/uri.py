@@ -153,9 +153,11 @@ def _parse_port(uri: str, digits: str) -> int | None:
     """Return the port, or None when there is none."""
     if not _is_port(digits):
         raise InvalidURI(uri, f"port isn't a number: {digits}")
-    if len(digits.lstrip("0")) > 5 or int(digits or 0) > 65535:
+    # Python refuses to convert more than 4,300 digits, even zeros.
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > 5 or int(significant) > 65535:
         raise InvalidURI(uri, "port is out of range 0-65535")
-    return int(digits) if digits else None
+    return int(significant) if digits else None
 
 
 def _parse_user_info(uri: str, user_info: str) -> tuple[str, str]:

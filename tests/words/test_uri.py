@@ -31,6 +31,7 @@ VALID = [
     ("wss://h:0", WebSocketURI(True, "h", 443, "", ""), "/"),
     ("ws://h:65535", WebSocketURI(False, "h", 65535, "", ""), "/"),
     ("ws://h:000080", WebSocketURI(False, "h", 80, "", ""), "/"),
+    ("ws://h:" + "0" * 5000 + "81", WebSocketURI(False, "h", 81, "", ""), "/"),
     # user information
     ("ws://u:p@h", WebSocketURI(False, "h", 80, "", "", "u", "p"), "/"),
     ("ws://u:@h", WebSocketURI(False, "h", 80, "", "", "u", ""), "/"),
