@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import network
-from .slope import Sample, lowest, slope, slope_range
+from .slope import Sample, averages, slope, slope_range
 
 MIB = 1024 * 1024
 GREATEST_SLOPE = MIB / 3600
@@ -90,7 +90,7 @@ def soak(chosen: argparse.Namespace) -> Soaked:
         time.sleep(min(2.0, chosen.seconds / 60))
         if server.popen.poll() is not None:
             break
-        samples.append((now - began, server.resident()))
+        samples.append(Sample(now - began, server.resident(), server.descriptors()))
         if now - killed > max(3.0, chosen.seconds / 15) and now - began < chosen.seconds * 0.9:
             place = random.randrange(len(workers))
             workers[place].kill()
@@ -100,8 +100,8 @@ def soak(chosen: argparse.Namespace) -> Soaked:
             reported = now
             minutes = (now - began) / 60
             print(
-                f"{minutes:5.1f} min: {samples[-1][1] / MIB:6.1f} MiB,"
-                f" {server.descriptors():5d} descriptors, {kills} kills",
+                f"{minutes:5.1f} min: {samples[-1].size / MIB:6.1f} MiB,"
+                f" {samples[-1].descriptors:5d} descriptors, {kills} kills",
                 flush=True,
             )
     counts: dict[str, int] = {}
@@ -141,19 +141,19 @@ def report(soaked: Soaked, chosen: argparse.Namespace) -> int:
 
 
 def _memory(soaked: Soaked, warm_up: float) -> list[str]:
-    settled = [sample for sample in soaked.samples if sample[0] > warm_up]
-    windows = lowest(settled, max(1.0, (settled[-1][0] - warm_up) / 60))
+    settled = [sample for sample in soaked.samples if sample.when > warm_up]
+    windows = averages(settled, max(1.0, (settled[-1].when - warm_up) / 40))
     if len(windows) < 10:
         print("  memory: too short a run to tell")
         return []
     least, most = slope_range(windows)
     print(
-        f"  memory of the server: {settled[0][1] / MIB:.1f} MiB after {warm_up:.0f} s,"
-        f" {settled[-1][1] / MIB:.1f} MiB in the end;"
-        f" {slope(windows) * 3600 / MIB:+.2f} MiB/h"
+        f"  memory of the server: {settled[0].size / MIB:.1f} MiB after {warm_up:.0f} s,"
+        f" {settled[-1].size / MIB:.1f} MiB in the end;"
+        f" with as many connections {slope(windows) * 3600 / MIB:+.2f} MiB/h"
         f" (95 %: {least * 3600 / MIB:+.2f} to {most * 3600 / MIB:+.2f})"
     )
-    if settled[-1][0] - warm_up < LEAST_SECONDS:
+    if settled[-1].when - warm_up < LEAST_SECONDS:
         print("  memory: too short a run to judge")
         return []
     return ["memory grows by more than 1 MiB/h"] if least > GREATEST_SLOPE else []

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from .conversation import FILLING, message, number_in
-from .slope import lowest, slope, slope_range
+from .slope import Sample, averages, slope, slope_range
 
 MIB = 1024 * 1024
 
@@ -24,21 +24,32 @@ def test_a_message_tells_its_number() -> None:
     assert number_in(b"2:") == -1
 
 
-def test_a_slope_is_found_in_noise() -> None:
+def samples(growth: float) -> list[Sample]:
+    """Make samples of memory that owes most to the number of connections, and grows."""
     rng = random.Random(1)
-    samples = [(float(when), 50 * MIB + when * 500 + rng.random() * MIB) for when in range(1800)]
-    windows = lowest(samples, 30)
+    made = []
+    for when in range(1800):
+        count = 5000 - rng.randrange(1250) * (when // 90 % 2)
+        size = 50 * MIB + when * growth + count * 20_000 + rng.random() * MIB
+        made.append(Sample(float(when), size, float(count)))
+    return averages(made, 30)
+
+
+def test_a_slope_is_found_in_noise() -> None:
+    windows = samples(500.0)
     assert len(windows) == 60
-    assert 400 < slope(windows) < 600
+    assert 450 < slope(windows) < 550
     least, most = slope_range(windows)
-    assert 300 < least < 500 < most < 700
+    assert 400 < least < 500 < most < 600
 
 
 def test_noise_alone_is_no_slope() -> None:
-    rng = random.Random(2)
-    samples = [(float(when), 50 * MIB + rng.random() * MIB) for when in range(1800)]
-    least, most = slope_range(lowest(samples, 30))
+    least, most = slope_range(samples(0.0))
     assert least < 0 < most
+
+
+def test_a_slope_where_nothing_else_changes() -> None:
+    assert slope([Sample(float(when), 7.0 * when, 5.0) for when in range(9)]) == pytest.approx(7)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
