@@ -69,6 +69,32 @@ def test_full_above_high_and_room_at_low() -> None:
     assert rooms == [(False, False), (False, False), (False, True), (False, True)]
 
 
+def test_full_above_so_many_bytes_until_it_is_empty() -> None:
+    inbox = make(16)
+    inbox.most = 1000
+    for _ in range(10):
+        put(inbox, BINARY, bytes(100))
+    assert not inbox.is_full()
+    put(inbox, TEXT, b"x")
+    assert inbox.is_full()
+    while inbox.items:
+        assert not inbox.has_room()
+        inbox.take(None)
+    assert inbox.has_room()
+    assert not inbox.is_full()
+
+
+def test_a_large_message_that_somebody_waits_for_may_grow() -> None:
+    inbox = make(16)
+    inbox.most = 10
+    inbox.put(BINARY, False, bytes(100))
+    assert inbox.is_full()
+    assert not inbox.has_room()
+    inbox.wanted = True
+    assert not inbox.is_full()
+    assert inbox.has_room()
+
+
 def test_no_limit_is_never_full() -> None:
     inbox = make()
     for _ in range(1000):

@@ -133,6 +133,8 @@ class Engine(Logged):
     def use_inbox(self, inbox: Inbox) -> None:
         """Assemble messages in ``inbox`` from now on, instead of giving frames as events."""
         self.inbox = inbox
+        if self.reader.max_message_size != NO_LIMIT:
+            inbox.most = self.reader.max_message_size
         self.reader.text_as_str = True
 
     @property

@@ -5,6 +5,7 @@ import cython
 # Numbers of C: the hot path compares with them for every frame.
 cdef int NO_LIMIT
 cdef int MANY_TAKEN
+cdef long long LARGEST
 
 
 cdef class Fragments:
@@ -23,6 +24,8 @@ cdef class Inbox:
     cdef readonly list items
     cdef Py_ssize_t _taken
     cdef public long long level
+    cdef public long long most
+    cdef readonly long long held
     cdef public bint wanted
     cdef public bint closed
 

@@ -11,6 +11,7 @@ from collections import deque
 from ..typing import Data
 
 NO_LIMIT = -1
+LARGEST = 2**62
 
 # Below this many taken items, moving the others to the front isn't worth it.
 MANY_TAKEN = 64
@@ -47,7 +48,8 @@ class Fragments:
 class Inbox:
     """The receive queue of one connection.
 
-    Invariants: only the last item may be incomplete; ``level`` counts the frames in all items.
+    Invariants: only the last item may be incomplete; ``level`` counts the frames in all items,
+    ``held`` the bytes that were put in since it was last empty.
     Taking never loses: an item leaves the queue in the very call that returns it.
     """
 
@@ -77,6 +79,9 @@ class Inbox:
         self.items: list[str | bytes | Fragments | None] = []
         self._taken = 0
         self.level: int = 0
+        # Frames that inflate, a thousandfold at best, would make a queue of them worth megabytes.
+        self.most: int = LARGEST
+        self.held: int = 0
         # Somebody waits for the next message, so an incomplete one must be allowed to grow.
         self.wanted = False
         # Set once no frame will be added.
@@ -85,6 +90,7 @@ class Inbox:
     def put(self, opcode: int, fin: bool, payload: str | bytes) -> None:
         """Add a data frame; ``payload`` is a str only where a whole text message is one frame."""
         self.level += 1
+        self.held += len(payload)
         if fin and opcode:
             self.items.append(payload)
             return
@@ -107,14 +113,14 @@ class Inbox:
         return type(first) is not Fragments or first.complete
 
     def is_full(self) -> bool:
-        """Tell whether the level is above the high mark, with nobody about to lower it."""
-        if self.high == NO_LIMIT or self.level <= self.high:
+        """Tell whether frames or bytes are above their mark, with nobody about to lower them."""
+        if self.high == NO_LIMIT or (self.level <= self.high and self.held <= self.most):
             return False
         return not self.wanted or self.is_ready()
 
     def has_room(self) -> bool:
         """Tell whether the level has come down to the low mark, or somebody waits for more."""
-        if self.high == NO_LIMIT or self.level <= self.low:
+        if self.high == NO_LIMIT or (self.level <= self.low and self.held <= self.most):
             return True
         return self.wanted and not self.is_ready()
 
@@ -131,6 +137,7 @@ class Inbox:
         if self._taken == len(items):
             items.clear()
             self._taken = 0
+            self.held = 0
         elif self._taken > MANY_TAKEN and self._taken * 2 > len(items):
             del items[: self._taken]
             self._taken = 0

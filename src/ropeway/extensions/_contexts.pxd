@@ -24,6 +24,9 @@ cdef class Inflater:
 
     cdef _prepare(self, bint large)
 
+    @cython.locals(output="bytes", inflated="list", step="long long", space="long long")
+    cdef bytes _inflate_in_steps(self, bytes data, long long room)
+
     @cython.locals(output="bytes")
     cdef bytes _decompress(self, bytes data, long long space, long long room)
 

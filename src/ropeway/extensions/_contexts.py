@@ -21,6 +21,9 @@ EMPTY_STORED_BLOCK = b"\x00\x00\xff\xff"
 # final blocks, it would take the square of its length.
 AFTER_FINAL_BLOCK = 4096
 
+# What a message that is refused takes beyond its limit, and most messages fit in.
+STEP = 1 << 16
+
 # Each final block restarts zlib, which costs as much as inflating several KiB, and can be 2 bytes
 # long. Compressors end a stream once in a message, or in each of its fragments.
 MAX_FINAL_BLOCKS = 256
@@ -104,7 +107,7 @@ class Inflater:
         if last:
             # 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload".
             data += EMPTY_STORED_BLOCK
-        output = self._decompress(data, room, room)
+        output = self._inflate_in_steps(data, room)
         if self.context.eof:
             output = self._inflate_rest(output, room)
         if last:
@@ -121,6 +124,34 @@ class Inflater:
             self._keep_window()
             self.using = self.backend
             self._make()
+
+    def _inflate_in_steps(self, data: bytes, room: int) -> bytes:
+        """Inflate so that what turns out to be too big never was whole in memory, let alone twice.
+
+        zlib's output is joined from blocks, which doubles it for a moment. Steps grow with the
+        input, because what is left of that is copied at each.
+        """
+        step = max(STEP, len(data) // 4)
+        if room == NO_LIMIT or room <= step:
+            return self._decompress(data, room, room)
+        inflated: list[bytes] = []
+        space = room
+        while space > step:
+            try:
+                output: bytes = self.context.decompress(data, step)
+            except self.using.error as exc:
+                raise ProtocolError("decompression failed") from exc
+            self.inflated += len(output)
+            if not inflated and len(output) < step:
+                return output
+            inflated.append(output)
+            space -= len(output)
+            # A step that was filled may have used up the input: what is left is within zlib.
+            if len(output) < step or self.context.eof:
+                return b"".join(inflated)
+            data = self.context.unconsumed_tail
+        inflated.append(self._decompress(data, space, room))
+        return b"".join(inflated)
 
     def _decompress(self, data: bytes, space: int, room: int) -> bytes:
         try:
