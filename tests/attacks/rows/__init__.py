@@ -1,5 +1,5 @@
 """The attacks, by what they are about; importing this registers them."""
 
-from . import ending, frames, opening, sharing, timing
+from . import ending, fan_out, frames, opening, sharing, timing
 
-__all__ = ["ending", "frames", "opening", "sharing", "timing"]
+__all__ = ["ending", "fan_out", "frames", "opening", "sharing", "timing"]

@@ -84,6 +84,10 @@ def cast(size: str) -> int:
     return len(room)
 
 
+def members() -> int:
+    return len(room)
+
+
 def not_sent() -> int:
     return sum(ws.stats.messages_not_sent for ws in room)
 
@@ -93,7 +97,12 @@ async def main(given: Asked) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, over.set)
     async with ropeway.serve(handler, sock=given.listener, ssl=given.context, **given.options):
-        orders = {"tasks": lambda: len(asyncio.all_tasks()), "cast": cast, "not_sent": not_sent}
+        orders = {
+            "tasks": lambda: len(asyncio.all_tasks()),
+            "members": members,
+            "cast": cast,
+            "not_sent": not_sent,
+        }
         obey({name: in_loop(loop, function) for name, function in orders.items()})
         await over.wait()
 

@@ -63,6 +63,10 @@ def cast(size: str) -> int:
     return len(room)
 
 
+def members() -> int:
+    return len(room)
+
+
 def not_sent() -> int:
     return sum(ws.stats.messages_not_sent for ws in room)
 
@@ -71,7 +75,8 @@ def main() -> None:
     given = asked()
     with serve(handler, sock=given.listener, ssl=given.context, **given.options) as server:
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-        obey({"tasks": threading.active_count, "cast": cast, "not_sent": not_sent})
+        orders = {"members": members, "cast": cast, "not_sent": not_sent}
+        obey({"tasks": threading.active_count, **orders})
         server.serve_forever()
 
 

@@ -75,6 +75,10 @@ def cast(size: str) -> int:
     return len(room)
 
 
+def members() -> int:
+    return len(room)
+
+
 def not_sent() -> int:
     return sum(ws.stats.messages_not_sent for ws in room)
 
@@ -87,7 +91,8 @@ async def main(given: Asked) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(start)
-            obey({"tasks": in_trio(tasks), "cast": in_trio(cast), "not_sent": in_trio(not_sent)})
+            orders = {"tasks": tasks, "members": members, "cast": cast, "not_sent": not_sent}
+            obey({name: in_trio(function) for name, function in orders.items()})
             async for _ in signals:
                 await server.aclose()
                 break
