@@ -62,6 +62,7 @@ WRONG_SERVE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"idle_timeout": -5}, ValueError, "idle_timeout is -5 seconds, not above 0"),
     ({"max_message_rate": 0}, ValueError, "max_message_rate is 0, not above 0"),
     ({"max_byte_rate": "fast"}, TypeError, "max_byte_rate is 'fast', not in numbers"),
+    ({"server_header": "a\r\nb"}, ValueError, "server_header is 'a\\r\\nb', which can't be sent"),
     ({"hosts": "a.example"}, TypeError, "hosts is 'a.example', not a list"),
     (
         {"origins": "https://a.example"},

@@ -38,6 +38,11 @@ def test_merging(callers: list[tuple[str, str]], merged: list[tuple[str, str]]) 
     assert list(merge_headers(Headers(OURS), Headers(callers)).raw_items()) == merged
 
 
+def test_a_header_that_we_repeat_is_replaced_once() -> None:
+    merged = merge_headers(Headers([("A", "1"), ("B", "2"), ("a", "3")]), Headers([("a", "x")]))
+    assert list(merged.raw_items()) == [("A", "x"), ("B", "2")]
+
+
 def prepared(**options: Any) -> Headers:
     protocol = ClientProtocol(parse_uri("ws://h/"), origin=Origin("https://o"))
     arguments = {"additional_headers": None, "user_agent_header": "agent", **options}

@@ -83,7 +83,7 @@ async def _reconnect(
                 await Client(ws, counts, rng).talk(rng.expovariate(1 / life), pause, stopping)
         except Exception as exc:
             counts[f"{type(exc).__name__}: {exc}"] += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(rng.uniform(1, 20))  # all at once, none would get through
 
 
 def main() -> None:
