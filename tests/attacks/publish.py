@@ -39,6 +39,7 @@ def publish(data: dict[str, Any]) -> None:
     """Write the records and the blocks, without what logs and tracebacks say."""
     for one in data["reports"]:
         one["figures"].pop("log", None)
+        one["error"] = "".join(one["error"].strip().splitlines()[-1:])
     RECORDS.parent.mkdir(exist_ok=True)
     RECORDS.write_text(as_text(data), encoding="utf-8")
     DOCUMENT.write_text(fill(DOCUMENT.read_text(encoding="utf-8"), data), encoding="utf-8")
