@@ -15,6 +15,7 @@ from ropeway.sync.client import connect
 from ropeway.sync.router import Router, route, unix_route
 from ropeway.sync.server import Server, ServerConnection, basic_auth, broadcast, serve, unix_serve
 
+from ..support.tls import TLS
 from .serving import connecting, echo, pair, running, serving, until, uri
 
 
@@ -292,3 +293,37 @@ def test_a_class_with_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> N
         pass
     texts = [record.getMessage() for record in caplog.records if record.name == mine.name]
     assert texts == ["connection open", "connection closed"]
+
+
+def test_one_tls_handshake_too_many_is_dropped(tls: TLS) -> None:
+    with serving(ssl=tls.server_context, max_handshakes=1) as server:
+        address = server.socket.getsockname()
+        with socket.create_connection(address, 10), socket.create_connection(address, 10):
+            # Which of them came first is for the threads to say; one of them has to go.
+            until(lambda: server.stats.refused_crowded == 1)
+        until(lambda: _opens(server, tls))
+
+
+def _opens(server: Server, tls: TLS) -> bool:
+    port = server.socket.getsockname()[1]
+    try:
+        with connect(f"wss://localhost:{port}/", proxy=None, ssl=tls.client_context) as ws:
+            ws.send("hello")
+            return ws.recv() == "hello"
+    except (OSError, EOFError):  # those before are just leaving
+        return False
+
+
+def test_draining_from_a_handler_is_refused() -> None:
+    refused: list[str] = []
+
+    def handler(connection: ServerConnection) -> None:
+        try:
+            connection.server.drain(1)
+        except RuntimeError as exc:
+            refused.append(str(exc))
+
+    with serving(handler) as server, connecting(server) as ws:
+        with pytest.raises(ConnectionClosedOK):
+            ws.recv()
+    assert refused == ["drain() was called by a connection handler"]
