@@ -7,6 +7,7 @@ calls on one connection at a time. Here no call waits, so that a lock may be hel
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ WANTS_MORE = -1
 # The largest record (RFC 8446, 5.1) and more: what one read of a layer below may give.
 LAYER_BUFFER_SIZE = 64 * 1024
 
+MOST_ENCRYPTED = 256 * 1024
+
 
 class TLS:
     """One end of a TLS connection.
@@ -26,6 +29,10 @@ class TLS:
         server_side: whether we are the server.
         server_hostname: name to verify and to send in the greeting, for a client.
         below: a TLS connection that carries this one, as with a proxy that speaks TLS itself.
+
+    Attributes:
+        clear: what is still to be encrypted.
+
     """
 
     def __init__(
@@ -42,6 +49,8 @@ class TLS:
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
         self._below = below
+        self.clear: deque[memoryview] = deque()
+        self._ended = False
 
     def feed(self, data: BytesLike) -> None:
         """Take bytes from the network."""
@@ -99,8 +108,26 @@ class TLS:
             if piece:
                 self.object.write(piece)
 
+    def encrypt(self) -> int:
+        """Encrypt the beginning of ``clear``, and give the number of its bytes.
+
+        Of a large message one part after the other, or it would stand in memory twice more.
+        """
+        room = MOST_ENCRYPTED
+        while self.clear and room:
+            piece = self.clear.popleft()
+            if len(piece) > room:
+                self.clear.appendleft(piece[room:])
+                piece = piece[:room]
+            self.object.write(piece)
+            room -= len(piece)
+        return MOST_ENCRYPTED - room
+
     def end(self) -> None:
-        """Say that nothing more will be sent."""
+        """Say that nothing more will be sent; only the first call does anything."""
+        if self._ended:
+            return
+        self._ended = True
         try:
             self.object.unwrap()
         except (ssl.SSLError, ValueError):

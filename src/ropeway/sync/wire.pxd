@@ -45,6 +45,7 @@ cdef class Wire:
     cdef object _backlog
     cdef readonly unsigned long long _queued
     cdef readonly unsigned long long _written
+    cdef unsigned long long _encrypted
     cdef bint _ending
     cdef readonly int _writers
     cdef readonly bint _fragmenting
@@ -77,6 +78,8 @@ cdef class Wire:
     cpdef _flush(self)
 
     cdef _write_all(self, list output)
+
+    cdef _encrypt(self)
 
     @cython.locals(sent="Py_ssize_t")
     cdef _write_backlog(self)

@@ -23,6 +23,7 @@ from .._driving.terms import Terms
 from ..exceptions import ConnectionClosed
 from ..http11 import Request, Response
 from ..protocol import Protocol
+from ..typing import BytesLike
 from .keeper import GONE, KEEP_OUT, READ, STIRRED, WRITE, keeper
 from .tls import TLS, WANTS_MORE
 from .waiting import DONT_WAIT
@@ -93,6 +94,7 @@ class Wire:
         self._backlog: deque[memoryview] | None = None
         self._queued = 0
         self._written = 0
+        self._encrypted = 0
         self._ending = False
         self._writers = 0
         self._fragmenting = False
@@ -272,26 +274,24 @@ class Wire:
                 return
             if sent == len(data):
                 return
-            output[0] = data[sent:]
-        self._write_all(output)
+            # A view: the rest of a large message is not to be copied.
+            cast(list[BytesLike], output)[0] = memoryview(data)[sent:]
+        self._write_all(cast(list[BytesLike], output))
 
-    def _write_all(self, output: list[bytes]) -> None:
+    def _write_all(self, output: list[BytesLike]) -> None:
         """Write several pieces, the last of which may be the end of the stream, or keep them."""
         if output and not output[-1]:
             output.pop()
             self._ending = True
-        pieces: list[bytes] = output
-        if self._tls is not None:
-            self._tls.write(output)
-            if self._ending:
-                self._tls.end()
-            pieces = [self._tls.take_output()]
         if self._backlog is None:
             self._backlog = deque()
-        for piece in pieces:
+        waiting = self._backlog if self._tls is None else self._tls.clear
+        for piece in output:
             if piece:
-                keep(self._backlog, piece)
+                keep(waiting, piece)
                 self._queued += len(piece)
+        if self._tls is not None and not self._backlog:
+            self._encrypt()
         self._write_backlog()
         if self._backlog:
             self._pause_writing()
@@ -310,6 +310,21 @@ class Wire:
         """Tell how many bytes wait to be written."""
         return self._queued - self._written + self.protocol.writer.size
 
+    def _encrypt(self) -> None:
+        """Let TLS encrypt some of what waits, now that all that it has encrypted is written."""
+        tls = cast(TLS, self._tls)
+        self._written = self._encrypted
+        try:
+            self._encrypted += tls.encrypt()
+            if self._ending and not tls.clear:
+                tls.end()
+            data = tls.take_output()
+        except OSError as exc:
+            self._fail_writing(exc)
+            return
+        if data:
+            cast("deque[memoryview]", self._backlog).append(memoryview(data))
+
     def _write_backlog(self) -> None:
         backlog = self._backlog
         while backlog:
@@ -324,7 +339,8 @@ class Wire:
             except OSError as exc:
                 self._fail_writing(exc)
                 return
-            self._written += sent
+            if self._tls is None:
+                self._written += sent
             while sent:
                 first = backlog[0]
                 if len(first) > sent:
@@ -332,6 +348,8 @@ class Wire:
                     break
                 backlog.popleft()
                 sent -= len(first)
+            if self._tls is not None and not backlog:
+                self._encrypt()
         if self._ending:
             self._ending = False
             self._shut_down(socket.SHUT_WR)
@@ -468,6 +486,8 @@ class Wire:
         else:
             self._sock.close()
         self._buffer = self._view = None
+        if self._tls is not None:
+            self._tls.clear.clear()
         if self._followers:
             self._tell_followers()
 

@@ -21,6 +21,9 @@ MOST_PLACES = 64
 
 READ_SIZE = 64 * 1024
 
+# A stream may make copies of what it is given, as TLS does: of this much, not of a large message.
+WRITE_SIZE = 256 * 1024
+
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """What a stream raises when there is no getting through to the peer."""
 
@@ -93,9 +96,8 @@ class StreamCarrier:
         return cast(list[BytesLike], pieces)
 
     async def send(self, backlog: deque[BytesLike]) -> int:
-        """Write all of the backlog; give the number of bytes."""
-        data = b"".join(backlog)
-        backlog.clear()
+        """Write the beginning of the backlog; give the number of bytes."""
+        data = _take(backlog, WRITE_SIZE)
         await self._stream.send_all(data)
         return len(data)
 
@@ -146,6 +148,20 @@ class _Descriptor:
 
     def send(self, data: BytesLike) -> int:
         return os.write(self._descriptor, data)
+
+
+def _take(backlog: deque[BytesLike], size: int) -> BytesLike:
+    """Take up to ``size`` bytes from the front; of a large piece, a view of its beginning."""
+    parts: list[BytesLike] = []
+    while backlog and size:
+        piece = backlog.popleft()
+        if len(piece) > size:
+            view = memoryview(piece)
+            piece = view[:size]
+            backlog.appendleft(view[size:])
+        parts.append(piece)
+        size -= len(piece)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _without(pieces: list[bytes], sent: int) -> list[BytesLike]:
