@@ -217,6 +217,9 @@ class Link:
                     if self._joining:
                         self._flush()
                     await self._receiver.wait()
+                    # Others had their turn. Who answers now must not wait for what came behind the
+                    # message, which may end the connection.
+                    self._shared.turn_ends = trio.current_time() + TURN
         finally:
             inbox.wanted = False
 
