@@ -107,10 +107,12 @@ def test_the_sdist_holds_the_sources_and_the_tests(sdist: Path) -> None:
         held = {name.partition("/")[2] for name in archive.getnames()}
     expected = {
         str(path.relative_to(ROOT))
-        for path in files("src/*", "tests/*", "tools/*", "bench/*", "docs/*", "*.md", "LICENSE")
+        for path in files(
+            "src/*", "tests/*", "tools/*", "fuzz/*", "bench/*", "docs/*", "*.md", "LICENSE"
+        )
     }
     assert expected - held == set()
-    # What was built stays out; the C of the benchmarks is written by hand.
+    # What was built stays out; the C of the benchmarks and fuzzers is written by hand.
     assert not {name for name in held - expected if name.endswith((".c", ".so", ".pyc"))}
 
 
