@@ -92,6 +92,7 @@ cdef class Engine(Logged):
     cpdef send_shared(self, SharedMessage message)
     cpdef list take_output(self)
     cpdef bint close_expected(self)
+
     @cython.locals(ends="double")
     cpdef next_deadline(self, double now)
     cdef _rest(self, double now)
