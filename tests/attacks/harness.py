@@ -46,6 +46,8 @@ IDLE_P99 = 1.0
 """Milliseconds that a victim's 99th percentile may be where nobody else uses the machine."""
 QUICK_SLACK = 3.0
 TIMES = ("s", "ms")
+STARVING = 1000.0
+"""Milliseconds; who waits for longer is starved, however busy the machine is."""
 COMPLAINTS = ("Traceback", "never retrieved", "was never awaited", "Exception ignored", "destroyed")
 """What no attack may bring into a log."""
 
@@ -364,8 +366,11 @@ class Stage:
         """
         control = 0.0 if self.control is None else self.usual()
         slower = max(QUICK_SLACK, control / IDLE_P99)
+        starving = {"ms": STARVING, "s": 0.0}
         self.report.lines = [
-            replace(line, limit=_rounded(line.limit * slower)) if line.unit in TIMES else line
+            replace(line, limit=_rounded(max(line.limit * slower, starving[line.unit])))
+            if line.unit in TIMES
+            else line
             for line in self.report.lines
         ]
 
