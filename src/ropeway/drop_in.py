@@ -50,7 +50,7 @@ RENAMED = {"cli": "cli.as_websockets"}
 """What has another name in ropeway."""
 
 _OWN = __name__.rpartition(".")[0]
-_OURS = frozenset(("__version__", "build", "install_as_websockets"))
+_OURS = frozenset(("RateLimitExceeded", "__version__", "build", "install_as_websockets"))
 """Names that ``from websockets import *`` must not bring into a program."""
 
 

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ropeway.exceptions import RateLimitExceeded
+
 from .oracle import both, is_17_4, neutral, outcome, translate
 from .reading import Source, finish
 from .test_exceptions import TEXTS
@@ -118,7 +120,10 @@ def test_dataclasses(module: str, name: str) -> None:
 # Exceptions.
 
 
-@pytest.mark.parametrize("exc", [exc for exc, _ in TEXTS], ids=lambda exc: repr(exc)[:60])
+SHARED = [exc for exc, _ in TEXTS if not isinstance(exc, RateLimitExceeded)]
+
+
+@pytest.mark.parametrize("exc", SHARED, ids=lambda exc: repr(exc)[:60])
 @pytest.mark.filterwarnings("ignore:PayloadTooBig:DeprecationWarning")
 def test_exceptions(exc: Any) -> None:
     arguments = map(translate, exc.args)

@@ -142,6 +142,8 @@ def test_building_host(host: str, port: int, secure: bool, always: bool) -> None
 # URIs.
 
 STRICTER = {
+    # Ours takes the zeros off first: Python converts no more than 4,300 digits.
+    "ws://h:" + "0" * 5000 + "81": "ValueError",
     "ws://h/%20%zz": None,  # the same for both
     # RFC 6874: %25 stands for the percent sign before a zone.
     "ws://[fe80::1%25eth0]": "host='fe80::1%25eth0'",

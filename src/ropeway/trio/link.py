@@ -81,6 +81,7 @@ class Link:
         self._writing: trio.CancelScope | None = None
         self._backlog: deque[BytesLike] = deque()
         self._queued = 0
+        self._dropped = False
         self._ending = False
         self._broken = False
         self._aborted = False
@@ -342,14 +343,15 @@ class Link:
             whole: a whole message waits: where such are dropped, no longer than the peer has time.
 
         Raises:
-            ConnectionClosed: when the connection is lost before.
+            ConnectionClosed: when the connection is lost before, with some of it unwritten.
 
         """
         if self._queued <= DEFAULT_WRITE_LIMIT:
             return
         while self._queued > DEFAULT_WRITE_LIMIT and not (whole and self._is_dropping()):
             await self._written.park()
-        if self._is_lost or self._broken:
+        # When the peer ends its stream, all may have been written before the connection is lost.
+        if self._dropped:
             await self._raise_closed()
 
     def _is_dropping(self) -> bool:
@@ -358,6 +360,7 @@ class Link:
         return guard is not None and guard.stalled and guard.slowness.drops
 
     def _drop_backlog(self) -> None:
+        self._dropped = self._dropped or self._queued > 0
         self._backlog.clear()
         self._queued = 0
         self._written.unpark_all()
