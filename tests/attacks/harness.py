@@ -46,6 +46,7 @@ IDLE_P99 = 1.0
 """Milliseconds that a victim's 99th percentile may be where nobody else uses the machine."""
 QUICK_SLACK = 3.0
 TIMES = ("s", "ms")
+SIZES = ("KiB", "MiB")
 STARVING = 1000.0
 """Milliseconds; who waits for longer is starved, however busy the machine is."""
 COMPLAINTS = ("Traceback", "never retrieved", "was never awaited", "Exception ignored", "destroyed")
@@ -360,19 +361,23 @@ class Stage:
             self.most(name, value, limit, unit)
 
     def _allow_for_noise(self) -> None:
-        """Raise the limits of times, by more where the machine is slower than an idle one.
+        """Raise the limits of sizes, and of times, by more where the machine is slow.
 
-        A quick run tells whether somebody starves or is forgotten, a full one by how much.
+        A quick run tells whether somebody starves or is forgotten, and whether memory has a bound,
+        a full one by how much: what a process takes for itself counts for more where it is shared
+        by few connections.
         """
         control = 0.0 if self.control is None else self.usual()
         slower = max(QUICK_SLACK, control / IDLE_P99)
         starving = {"ms": STARVING, "s": 0.0}
-        self.report.lines = [
-            replace(line, limit=_rounded(max(line.limit * slower, starving[line.unit])))
-            if line.unit in TIMES
-            else line
-            for line in self.report.lines
-        ]
+        for index, line in enumerate(self.report.lines):
+            if line.unit in TIMES:
+                limit = max(line.limit * slower, starving[line.unit])
+            elif line.unit in SIZES and not line.at_least:
+                limit = line.limit * QUICK_SLACK
+            else:
+                continue
+            self.report.lines[index] = replace(line, limit=_rounded(limit))
 
     def usual(self) -> float:
         """Give the 99th percentile that is usual here, in milliseconds, without an attack.
