@@ -47,7 +47,7 @@ IDLE_P99 = 1.0
 QUICK_SLACK = 3.0
 TIMES = ("s", "ms")
 SIZES = ("KiB", "MiB")
-STARVING = 1000.0
+STARVING = 5000.0
 """Milliseconds; who waits for longer is starved, however busy the machine is."""
 COMPLAINTS = ("Traceback", "never retrieved", "was never awaited", "Exception ignored", "destroyed")
 """What no attack may bring into a log."""
