@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ropeway._driving.draining import LOOK, STEP, Spread, check_times
+from ropeway._driving.draining import LOOK, STEP, Spread, check_drain
+from ropeway.exceptions import ProtocolError
 
 
 def test_closes_are_spread_evenly() -> None:
@@ -60,4 +61,10 @@ def test_nothing_to_close() -> None:
 )
 def test_times_are_checked(seconds: float, notice: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_times(seconds, notice)
+        check_drain(seconds, notice, "")
+
+
+def test_the_reason_is_checked() -> None:
+    check_drain(1, 0, "x" * 123)
+    with pytest.raises(ProtocolError, match="control frame too long"):
+        check_drain(1, 0, "x" * 124)

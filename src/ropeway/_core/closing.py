@@ -11,7 +11,7 @@ from ..exceptions import (
     RateLimitExceeded,
     TooManyFragments,
 )
-from ..frames import OK_CLOSE_CODES, Close, CloseCode
+from ..frames import OK_CLOSE_CODES, Close, CloseCode, Frame, Opcode
 
 
 class Closing:
@@ -85,6 +85,16 @@ def fitting_reason(reason: str) -> str:
     if len(encoded) <= LONGEST_REASON:
         return reason
     return encoded[: LONGEST_REASON - 3].decode(errors="ignore") + "..."
+
+
+def check_close(code: CloseCode | int, reason: str) -> None:
+    """Check what a close frame is to say, before anything is done about it.
+
+    Raises:
+        ProtocolError: when the code can't be sent, or the reason is too long.
+
+    """
+    Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
 
 
 def closing_for(exc: Exception, bad_text_at: int) -> tuple[CloseCode, str] | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .._core.closing import check_close
+from ..frames import CloseCode
+
 # Closes that are due within this many seconds of each other are made together.
 STEP = 0.01
 
@@ -40,13 +43,15 @@ class Spread:
         return min(LOOK, max(STEP, self._began + self._done * self._interval - now))
 
 
-def check_times(seconds: float, notice: float) -> None:
-    """Check the arguments of ``drain()``.
+def check_drain(seconds: float, notice: float, reason: str) -> None:
+    """Check the arguments of ``drain()``, before anything of it is done.
 
     Raises:
-        ValueError: when one is below 0.
+        ValueError: when a time is below 0.
+        ProtocolError: when the reason is too long.
 
     """
     for name, value in (("seconds", seconds), ("notice", notice)):
         if not value >= 0:
             raise ValueError(f"{name} is {value}, below 0")
+    check_close(CloseCode.SERVICE_RESTART, reason)

@@ -10,14 +10,15 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from .._core.closing import check_close
 from .._core.logs import default_logger
 from .._core.rules import Tally
 from .._core.states import OPEN
 from .._core.stats import ServerStats
-from .._driving.draining import Spread, check_times
+from .._driving.draining import Spread, check_drain
 from .._driving.statistics import server_stats
 from .._opening.acceptor import SHUTTING_DOWN
-from ..frames import Close, CloseCode, Frame, Opcode
+from ..frames import CloseCode
 from ..typing import LoggerLike
 from ..utils import get_socket_name
 from .listening import Listener
@@ -136,7 +137,7 @@ class Server:
             ProtocolError: when the code is invalid or the reason too long.
 
         """
-        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
+        check_close(code, reason)
         if self._close_task is None:
             self._hurry.set()
             self._close_task = self.get_loop().create_task(
@@ -184,8 +185,7 @@ class Server:
             ProtocolError: when the reason is too long.
 
         """
-        check_times(seconds, notice)
-        Frame(Opcode.CLOSE, Close(CloseCode.SERVICE_RESTART, reason).serialize()).check()
+        check_drain(seconds, notice, reason)
         self._draining = True
         self.logger.info("server draining")
         await self._pause(notice)

@@ -13,14 +13,15 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from .._core.closing import check_close
 from .._core.logs import default_logger
 from .._core.rules import Tally
 from .._core.states import OPEN
 from .._core.stats import ServerStats
-from .._driving.draining import Spread, check_times
+from .._driving.draining import Spread, check_drain
 from .._driving.statistics import server_stats
 from .._opening.acceptor import SHUTTING_DOWN
-from ..frames import Close, CloseCode, Frame, Opcode
+from ..frames import CloseCode
 from ..typing import LoggerLike
 from ..utils import get_socket_name
 
@@ -213,7 +214,7 @@ class Server:
             RuntimeError: when a handler calls it, which can't wait for itself.
 
         """
-        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
+        check_close(code, reason)
         if threading.current_thread() in self._threads:
             raise RuntimeError("shutdown() was called by a connection handler")
         with self._lock:
@@ -272,8 +273,7 @@ class Server:
             RuntimeError: when a handler calls it, which can't wait for itself.
 
         """
-        check_times(seconds, notice)
-        Frame(Opcode.CLOSE, Close(CloseCode.SERVICE_RESTART, reason).serialize()).check()
+        check_drain(seconds, notice, reason)
         if threading.current_thread() in self._threads:
             raise RuntimeError("drain() was called by a connection handler")
         self._draining = True

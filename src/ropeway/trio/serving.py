@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import trio
 from trio.abc import AsyncResource
 
+from .._core.closing import check_close
 from .._core.logs import default_logger
 from .._core.rules import Tally
 from .._core.states import OPEN
 from .._core.stats import ServerStats
-from .._driving.draining import Spread, check_times
+from .._driving.draining import Spread, check_drain
 from .._driving.statistics import server_stats
 from .._opening.acceptor import SHUTTING_DOWN
-from ..frames import Close, CloseCode, Frame, Opcode
+from ..frames import CloseCode
 from ..typing import LoggerLike
 from ..utils import get_socket_name
 
@@ -156,7 +157,7 @@ class Server(AsyncResource):
             RuntimeError: when a handler calls it, which can't wait for itself.
 
         """
-        Frame(Opcode.CLOSE, Close(code, reason).serialize()).check()
+        check_close(code, reason)
         if trio.lowlevel.current_task() in self._handlers:
             raise RuntimeError("aclose() was called by a connection handler")
         self._hurry.set()
@@ -202,8 +203,7 @@ class Server(AsyncResource):
             RuntimeError: when a handler calls it, which can't wait for itself.
 
         """
-        check_times(seconds, notice)
-        Frame(Opcode.CLOSE, Close(CloseCode.SERVICE_RESTART, reason).serialize()).check()
+        check_drain(seconds, notice, reason)
         if trio.lowlevel.current_task() in self._handlers:
             raise RuntimeError("drain() was called by a connection handler")
         self._draining = True
