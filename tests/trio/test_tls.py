@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
 import socket
 import struct
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
@@ -45,6 +47,24 @@ async def test_who_is_still_sending_when_the_connection_fails_is_not_reset(tls: 
         said = await trio.to_thread.run_sync(say_too_much, port, tls)
     assert said[0] == 0x88
     assert said[2:4] == (1009).to_bytes(2)
+
+
+@in_trio
+async def test_a_client_that_speaks_no_tls_is_told_of_in_the_debug_log(
+    tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "ropeway.server")
+    async with serving(ssl=tls.server_context) as server:
+        stream = await trio.open_tcp_stream(*server.listeners[0].socket.getsockname())
+        await stream.send_all(UPGRADE)
+        async for _ in stream:
+            pass
+        while server._handlers:
+            await trio.testing.wait_all_tasks_blocked()
+        await stream.aclose()
+    (record,) = [one for one in caplog.records if one.message == "TLS handshake failed"]
+    assert record.levelno == logging.DEBUG
+    assert record.exc_info is not None
 
 
 @in_trio

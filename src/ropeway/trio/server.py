@@ -203,7 +203,7 @@ class _Acceptor(Acceptor):
             with trio.CancelScope(deadline=ends) as scope, self.server._until_closing(scope):
                 return await shake_hands(tls)
         except OSError:
-            pass
+            self.server.logger.debug("TLS handshake failed", exc_info=True)
         finally:
             self.securing -= 1
         return None
