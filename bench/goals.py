@@ -37,8 +37,7 @@ class Goal:
         who = "" if self.own == ROPEWAY else f" of {self.own}"
         if self.against is None:
             return f"{what}{who} {sign} {self.bound:g} {unit}".rstrip()
-        factor = f"{self.bound:.3g}" if self.bound != SAME else "1"
-        return f"{what}{who} {sign} {factor} × {self.against}"
+        return f"{what}{who} {sign} {self.bound:.3g} × {self.against}"
 
 
 @dataclass(frozen=True)

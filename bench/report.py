@@ -138,7 +138,7 @@ def header(data: dict[str, Any]) -> str:
     return (
         f"Measured {data['date'][:10]} at commit {data['commit']}{dirty}; {data['cores']} cores of "
         f"{data['machine']}, Linux {data['kernel']}, Python {data['python']}; {versions}. Medians; "
-        f"{'full' if data['full'] else 'quick'} run of {data['rounds']} rounds, "
+        f"{'full' if data['full'] else 'quick'} run of up to {data['rounds']} rounds, "
         f"load average before it {data['load_average_before']}."
     )
 

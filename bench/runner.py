@@ -18,7 +18,7 @@ from .report import as_text
 from .scenarios import Scenario, Timing, all_scenarios
 from .tools import ROOT, program
 
-QUICK = Timing(seconds=0.27, warm_up=0.1)
+QUICK = Timing(seconds=0.22, warm_up=0.08)
 FULL = Timing(seconds=0.7, warm_up=0.2)
 QUICK_ROUNDS = 3
 FULL_ROUNDS = 5

@@ -1,4 +1,4 @@
-"""WebSockets for Python: a client and a server for asyncio over one sans-I/O core.
+"""WebSockets for Python: clients and servers for asyncio, threads and trio over one sans-I/O core.
 
 The names of ``websockets``, each imported when it is first asked for: a program that only uses
 the sans-I/O classes never pays for an event library.
@@ -211,6 +211,7 @@ _MOVED = {
 
 _SUBMODULES = frozenset(
     (
+        "asgi",
         "asyncio",
         "auth",
         "client",
@@ -225,6 +226,7 @@ _SUBMODULES = frozenset(
         "proxy",
         "server",
         "sync",
+        "trio",
         "typing",
         "uri",
         "utils",

@@ -64,8 +64,19 @@ def test_a_word_does_not_bring_in_a_driver() -> None:
     assert not {name for name in loaded if name.startswith(("asyncio", "_opening"))}
 
 
-def test_a_submodule_is_an_attribute() -> None:
-    assert "frames" in loaded_after("ropeway.frames.Opcode")
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("frames", "Opcode"),
+        ("asyncio", "__doc__"),
+        ("sync", "__doc__"),
+        ("trio", "__doc__"),
+        ("asgi", "__doc__"),
+        ("legacy", "__doc__"),
+    ],
+)
+def test_a_submodule_is_an_attribute(module: str, name: str) -> None:
+    assert module in loaded_after(f"ropeway.{module}.{name}")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -15,11 +15,10 @@ from typing import Any
 from bench.processes import cores
 from bench.tools import ROOT
 
-from . import elsewhere, publish, report, rows
-from .harness import ATTACKS, Attack, Report, Stage, honest, serving
+from . import elsewhere, publish, report
+from .harness import Attack, Report, Stage, honest, serving
+from .rows import ATTACKS
 from .subjects import SUBJECTS, Subject
-
-__all__ = ["rows"]
 
 OUT = ROOT / "build" / "attacks"
 

@@ -58,10 +58,11 @@ ROWS = [
     ),
     Elsewhere(
         16,
-        "request smuggling forms",
+        "request smuggling forms, direct and behind nginx, HAProxy, nghttpx",
         "400 or 426 and closed; nothing behind is read as a frame or a request",
         (
             "tests/opening/test_smuggling.py",
+            "tests/interop/test_smuggling.py",
             "tests/opening/test_serve_requests.py::test_nothing_behind_a_refused_request_is_read",
         ),
     ),

@@ -8,7 +8,7 @@ from bench.machine import describe
 from bench.report import number
 
 from .elsewhere import ROWS
-from .harness import ATTACKS
+from .rows import ATTACKS
 from .subjects import SUBJECTS
 
 COMMON = ("victim p99", "complaints in the log", "tasks left", "descriptors left", "memory left")

@@ -15,12 +15,10 @@ from ..support.require import unavailable
 if sys.platform != "linux":
     pytest.skip("attackers read Linux's accounts of other processes", allow_module_level=True)
 
-from . import rows
 from .elsewhere import ROWS
-from .harness import ATTACKS, Attack, Line, Stage, Victim, honest, serving
+from .harness import Attack, Line, Stage, Victim, honest, serving
+from .rows import ATTACKS
 from .subjects import OWN, Subject
-
-__all__ = ["rows"]
 
 ALL = set(range(1, 25))
 QUICK = [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 import ropeway
+from ropeway.cli import _parser
 
 
 def ropeway_command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,6 +41,22 @@ def test_help_of_a_command_teaches_by_examples(command: str) -> None:
     assert f"  ropeway {command} " in done.stdout
     assert "exit code" in done.stdout.lower()
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", ["connect", "serve", "bench"])
+def test_examples_of_the_help_are_options_that_there_are(command: str) -> None:
+    text = ropeway_command(command, "--help").stdout
+    examples = [
+        re.split(r"\s{2,}", line.strip())[0]
+        for line in text.splitlines()
+        if line.startswith(f"  ropeway {command} ")
+    ]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition(" < ")[0].partition(" > ")[0].partition(" | ")[0])
+        given = vars(_parser().parse_args(words[1:]))
+        if "64k" in words:
+            assert given["size"] == 64 * 1024
 
 
 def test_help_of_run_says_what_it_does_not_do() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import signal
 import socket
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import pytest
@@ -55,6 +57,44 @@ def test_receives_what_is_there(
     assert bytes(buffer) == b"rhai"
     theirs.close()
     assert sockets.receive(ours, ours.fileno(), buffer) == 0
+
+
+def test_asks_until_something_comes(pair: tuple[socket.socket, socket.socket]) -> None:
+    sockets = importlib.import_module("ropeway._driving.sockets")
+    ours, theirs = pair
+    buffer = bytearray(4)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(sockets.receive_soon, ours, ours.fileno(), buffer, 60)
+        if ropeway.build == "pure":
+            assert asking.result() == sockets.NOT_NOW
+            return
+        theirs.sendall(b"chair")
+        assert asking.result() == 4
+    assert bytes(buffer) == b"chai"
+    assert sockets.receive_soon(ours, ours.fileno(), buffer, 0) == 1
+    assert sockets.receive_soon(ours, ours.fileno(), buffer, 1e-5) == sockets.NOT_NOW
+    reset(theirs)
+    with pytest.raises(ConnectionResetError):
+        sockets.receive_soon(ours, ours.fileno(), buffer, 1e-5)
+
+
+def test_a_signal_while_asking_is_not_lost(pair: tuple[socket.socket, socket.socket]) -> None:
+    """It would have to interrupt the wait that follows, and can't any more."""
+    if ropeway.build == "pure":
+        pytest.skip("interpreted, nothing is asked")
+    sockets = importlib.import_module("ropeway._driving.sockets")
+    ours, _ = pair
+
+    def handler(*_: object) -> None:
+        raise InterruptedError("by hand")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(InterruptedError, match="by hand"):
+            sockets.receive_soon(ours, ours.fileno(), bytearray(4), 0.5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_refuses_to_receive_into_what_cannot_be_written(

@@ -22,6 +22,9 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "node": (("node", "nodejs"), "apt-get install nodejs"),
     "npm": (("npm",), "apt-get install npm"),
     "microsocks": (("microsocks",), "apt-get install microsocks"),
+    "nginx": (("nginx",), "apt-get install nginx-light"),
+    "haproxy": (("haproxy",), "apt-get install haproxy"),
+    "nghttpx": (("nghttpx",), "apt-get install nghttp2-proxy"),
     "tinyproxy": (("tinyproxy",), "apt-get install tinyproxy-bin"),
 }
 """Programs by the names they are asked for: the commands to look for, and how to get one."""

@@ -84,6 +84,34 @@ def test_ctrl_c_interrupts_and_the_connection_stays(waiting: str) -> None:
     assert printed.split("\n") == ["interrupted", "ok", ""]
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers")
+def test_an_alarm_interrupts_and_the_connection_stays() -> None:
+    """What its handler raises is an OSError like those of a socket, and isn't one's end."""
+    printed = run("""
+    import socket
+    from ropeway.sync.connection import Connection
+    ours, theirs = socket.socketpair()
+    ws = Connection(ours, Protocol(Side.CLIENT), ping_interval=None)
+
+    def ring(*_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise TimeoutError("by hand")
+
+    signal.signal(signal.SIGALRM, ring)
+    for waiting in (ws.recv, lambda: ws.recv(timeout=30), ws.wait_closed):
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        try:
+            waiting()
+        except TimeoutError as exc:
+            print(exc)
+    theirs.sendall(bytes([0x81, 2]) + b"ok")
+    print(ws.recv(timeout=5))
+    ws.abort()
+    theirs.close()
+    """)
+    assert printed.splitlines() == ["by hand"] * 3 + ["ok"]
+
+
 def test_ctrl_c_ends_a_server() -> None:
     printed = run("""
     def interrupt():

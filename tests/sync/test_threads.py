@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import ropeway
 from ropeway import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
+from ropeway.protocol import Protocol, Side
+from ropeway.sync.connection import Connection
 
 from .serving import against_raw, connecting, pair, running, serving, until
 
@@ -72,6 +78,44 @@ def test_who_leads_for_another_reason_wakes_the_receiver() -> None:
             assert receiving.get() == "tea"
         far.close()
         assert waiting.get() is True
+
+
+def test_asks_before_it_sleeps_as_long_as_that_pays() -> None:
+    def receive(*, once: Callable[[], bool]) -> None:
+        with running(near.recv) as receiving:
+            until(once)
+            far.send("late")
+            assert receiving.get() == "late"
+
+    with pair() as (near, far):
+        for doubt in (2, 4, 8):  # it has asked in vain once more
+            receive(once=lambda: near._doubt == doubt)  # noqa: B023
+            for left in range(near._sleeps - 1, -1, -1):
+                receive(once=lambda: near._leading and near._sleeps == left)  # noqa: B023
+                assert near._doubt == doubt
+        if ropeway.build == "pure":
+            return  # which asks without hope
+
+        def is_found() -> bool:
+            far.send("early")
+            assert near.recv() == "early"
+            return near._doubt == 1
+
+        until(is_found)
+
+
+@pytest.mark.parametrize("end", ["close", "detach"])
+def test_a_socket_that_the_program_took_away_is_an_error(end: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    with theirs:
+        connection = Connection(ours, Protocol(Side.CLIENT), ping_interval=None)
+        descriptor = os.dup(ours.fileno())
+        getattr(connection.socket, end)()
+        with pytest.raises(ConnectionClosedError, match="no close frame"):
+            connection.recv()
+        os.close(descriptor)
 
 
 def test_wait_closed_times_out() -> None:

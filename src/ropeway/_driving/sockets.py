@@ -12,7 +12,15 @@ from typing import Final
 
 from ..typing import BytesLike
 
-__all__ = ["MOST_PLACES", "NOT_NOW", "receive", "receive_buffer", "send", "send_several"]
+__all__ = [
+    "MOST_PLACES",
+    "NOT_NOW",
+    "receive",
+    "receive_buffer",
+    "receive_soon",
+    "send",
+    "send_several",
+]
 
 NOT_NOW: Final = -1
 """In place of a number of bytes: the call would have had to wait."""
@@ -50,6 +58,29 @@ def receive(sock: socket.socket, fd: int, buffer: bytearray | memoryview) -> int
         return sock.recv_into(buffer)
     except (BlockingIOError, InterruptedError):
         return NOT_NOW
+
+
+def receive_soon(
+    sock: socket.socket, fd: int, buffer: bytearray | memoryview, patience: float
+) -> int:
+    """Read what is there or comes soon, asking again and again instead of sleeping until then.
+
+    Interpreted, asking takes as long as being woken: then, this doesn't ask at all.
+
+    Args:
+        sock: a socket that nobody closes meanwhile.
+        fd: its descriptor.
+        buffer: where the bytes go.
+        patience: for how long to ask, in seconds; others run meanwhile.
+
+    Returns:
+        Number of bytes; 0 at the end of the stream; NOT_NOW when none have come.
+
+    Raises:
+        OSError: when the connection is broken.
+
+    """
+    return NOT_NOW
 
 
 def send(sock: socket.socket, fd: int, data: BytesLike) -> int:

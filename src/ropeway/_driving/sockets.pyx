@@ -4,7 +4,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.exc cimport PyErr_SetFromErrno
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 
 cdef extern from *:
     """
@@ -18,9 +18,13 @@ cdef extern from *:
     struct iovec { void *iov_base; size_t iov_len; };
     #define ropeway_send_several(fd, places, count) \
         ((void)(fd), (void)(places), (void)(count), -1)
+    #define ropeway_recv_soon(fd, data, size, patience) \
+        ((void)(fd), (void)(data), (void)(size), (void)(patience), -1)
     #else
+    #include <sched.h>
     #include <sys/socket.h>
     #include <sys/uio.h>
+    #include <time.h>
     #define ROPEWAY_DESCRIPTORS 1
     #ifdef MSG_NOSIGNAL
     #define ROPEWAY_FLAGS MSG_NOSIGNAL
@@ -41,9 +45,30 @@ cdef extern from *:
 
     #define ropeway_would_wait() \
         (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+
+    #ifndef _WIN32
+    static inline double ropeway_now(void)
+    {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+
+    static Py_ssize_t ropeway_recv_soon(int fd, void *data, Py_ssize_t size, double patience)
+    {
+        double ends = ropeway_now() + patience;
+        for (;;) {
+            Py_ssize_t done = recv(fd, data, (size_t)size, MSG_DONTWAIT);
+            if (done >= 0 || !ropeway_would_wait() || ropeway_now() >= ends)
+                return done;
+            sched_yield(); /* where the peer is to run on this processor */
+        }
+    }
+    #endif
     """
     const bint ROPEWAY_DESCRIPTORS
     Py_ssize_t ropeway_recv(int fd, void *data, Py_ssize_t size)
+    Py_ssize_t ropeway_recv_soon(int fd, void *data, Py_ssize_t size, double patience) nogil
     Py_ssize_t ropeway_send(int fd, const void *data, Py_ssize_t size)
     Py_ssize_t ropeway_send_several(int fd, iovec *places, int count)
     bint ropeway_would_wait()
@@ -106,6 +131,24 @@ cpdef Py_ssize_t receive(sock, int fd, buffer) except -2:
         return _outcome(done)
     finally:
         PyBuffer_Release(&view)
+
+
+cpdef Py_ssize_t receive_soon(sock, int fd, buffer, double patience) except -2:
+    cdef Py_buffer view
+    cdef Py_ssize_t done
+    if not ROPEWAY_DESCRIPTORS:
+        return WOULD_WAIT
+    PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+    try:
+        with nogil:
+            done = ropeway_recv_soon(fd, view.buf, view.len, patience)
+        done = _outcome(done)
+    finally:
+        PyBuffer_Release(&view)
+    if done == WOULD_WAIT:
+        # A signal that came meanwhile would not interrupt the sleep that follows.
+        PyErr_CheckSignals()
+    return done
 
 
 cpdef Py_ssize_t send(sock, int fd, data) except -2:

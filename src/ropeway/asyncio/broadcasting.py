@@ -22,7 +22,7 @@ from .transport import StreamTransport
 __all__ = ["broadcast"]
 
 # Seconds that a call of broadcast(), or one turn of those that wait, may hold the loop.
-SLICE = 0.001
+SLICE = 0.0005
 
 
 def broadcast(

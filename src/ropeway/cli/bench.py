@@ -24,7 +24,7 @@ examples:
   ropeway bench ws://localhost:8765                      10 connections, 125 bytes, 10 seconds
   ropeway bench ws://localhost:8765 -c 1000 -r 20000     1000 connections, 20000 messages a second
   ropeway bench ws://localhost:8765 -c 1 --in-flight 64  one connection, pipelined
-  ropeway bench ws://localhost:8765 -s 64k --binary -d 1m
+  ropeway bench ws://localhost:8765 --size 64k --binary -d 1m
   ropeway bench ws://localhost:8765 --json > before.json
 
 exit codes:

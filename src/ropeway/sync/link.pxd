@@ -4,6 +4,7 @@ import cython
 
 from .._core.engine cimport Engine
 from .._core.inbox cimport Inbox
+from .._driving.sockets cimport receive_soon
 from .wire cimport Wire
 
 cdef int OP_BINARY
@@ -16,6 +17,8 @@ cdef int PONG
 cdef int LOSS
 cdef double NEVER
 cdef Py_ssize_t WANTS_MORE
+cdef double SOON
+cdef int MOST_SLEEPS
 
 
 cdef class Link(Wire):
@@ -36,6 +39,9 @@ cdef class Link(Wire):
 
     @cython.locals(size="Py_ssize_t")
     cdef bint _lead(self, double ends) except -1
+
+    @cython.locals(fd="int", size="Py_ssize_t")
+    cdef Py_ssize_t _read_soon(self, view, double ends) except -2
 
     @cython.locals(opcode="int")
     cpdef bint _send(self, message, text, compress) except -1

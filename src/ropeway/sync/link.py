@@ -12,6 +12,7 @@ from .._core.guard import Guard, admit
 from .._core.inbox import Inbox, MessageStream
 from .._core.states import OP_BINARY, OP_CONT, OP_TEXT, OPEN
 from .._driving.attributes import size_of
+from .._driving.sockets import receive_soon
 from ..exceptions import ConcurrencyError
 from ..frames import CloseCode
 from ..typing import BytesLike, Data, DataLike
@@ -34,6 +35,13 @@ STREAM_TWICE = (
     "cannot call recv_streaming while another thread is already running recv or recv_streaming"
 )
 SEND_TWICE = "cannot call send while another thread is already running send"
+
+# A thread that sleeps until its message comes, and is woken, works more and has it later than one
+# that asks again until then: 140 µs against 56 a message where the peer answers at once. It asks
+# for no longer than sleeping and waking take, in seconds, and only while that finds something: each
+# time in vain it sleeps twice as many times before it asks again, up to so many.
+SOON = 100e-6
+MOST_SLEEPS = 256
 
 
 class Link(Wire):
@@ -189,11 +197,15 @@ class Link(Wire):
         self._reads += 1
         self._lock.release()
         try:
-            if ends == NEVER:
-                size = sock.recv_into(view)
-            else:
-                size = _read_until(sock, view, ends)
+            size = self._read_soon(view, ends)
+            if size == WANTS_MORE:
+                if ends == NEVER:
+                    size = sock.recv_into(view)
+                else:
+                    size = _read_until(sock, view, ends)
         except OSError as exc:
+            if exc.errno is None:  # it isn't the system's: the handler of a signal raised it
+                raise
             failure = exc
         finally:
             self._lock.acquire()
@@ -204,6 +216,24 @@ class Link(Wire):
                 self._keeper.wake()
         self._take(size, failure)
         return size != WANTS_MORE or failure is not None
+
+    def _read_soon(self, view: Any, ends: float) -> int:
+        """Read what comes before a thread would sleep well; `WANTS_MORE` when nothing does."""
+        if self._sleeps > 0:
+            self._sleeps -= 1
+            return WANTS_MORE
+        if ends != NEVER and monotonic() + SOON > ends:
+            return WANTS_MORE
+        fd = self._sock.fileno()
+        if fd < 0:
+            return WANTS_MORE  # the program has closed it; reading will tell
+        size = receive_soon(self._sock, fd, view, SOON)
+        if size == WANTS_MORE:
+            self._sleeps = self._doubt
+            self._doubt = min(2 * self._doubt, MOST_SLEEPS)
+        else:
+            self._doubt = 1
+        return size
 
     # Sending
 

@@ -39,6 +39,8 @@ cdef class Wire:
     cdef readonly bint _leading
     cdef readonly unsigned long long _reads
     cdef unsigned long long _reads_seen
+    cdef readonly int _sleeps
+    cdef readonly int _doubt
     cdef readonly bint _receiving
     cdef object _stream
 

@@ -87,6 +87,8 @@ class Wire:
         self._leading = False
         self._reads = 0
         self._reads_seen = 0
+        self._sleeps = 0
+        self._doubt = 1
         self._receiving = False
         self._stream: MessageStream | None = None
 
