@@ -18,12 +18,10 @@ import pytest
 
 import ropeway
 
+from .support.deadlines import DEADLINE
 from .support.loops import LOOPS, LoopFactory, Run, make_run
 from .support.require import unavailable
 from .support.tls import TLS, make_tls
-
-DEADLINE = 30.0
-"""Seconds until a coroutine test is cancelled; a signal of pytest-timeout's is lost on uvloop."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +69,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 async def _bounded(test: Coroutine[Any, Any, None]) -> None:
+    # A signal of pytest-timeout's is lost on uvloop.
     async with asyncio.timeout(DEADLINE):
         await test
 

@@ -39,7 +39,6 @@ def control() -> Iterator[Victim]:
         yield victim
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.xdist_group("attacks")
 @pytest.mark.parametrize(
     ("attack", "subject"), QUICK, ids=[f"{attack.id}-{one.front_end}" for attack, one in QUICK]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pyte
 import pytest
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds until what is expected on the screen has to be there."""
 
 ENTER, CTRL_C, CTRL_D, UP, ALT_ENTER, TAB = "\r", "\x03", "\x04", "\x1b[A", "\x1b\r", "\t"

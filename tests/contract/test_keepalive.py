@@ -88,7 +88,7 @@ async def test_no_timeout_means_that_a_silent_peer_stays(role: str) -> None:
 async def test_latency_is_measured_on_both_ends(role: str) -> None:
     async with pair(ping_interval=0.02, ping_timeout=10) as (client, server):
         near = client if role == "client" else server
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not near.latency:
                 await asyncio.sleep(0.01)
 
@@ -191,5 +191,5 @@ async def test_a_peer_that_went_away_while_a_full_queue_pauses_reading(role: str
         await raw.send(*(raw.frame(TEXT, str(index)) for index in range(40)))
         raw.close()
         # Nobody receives, so the end of the stream can't be seen; a ping that is written can tell.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ws.wait_closed()

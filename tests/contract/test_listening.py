@@ -263,7 +263,7 @@ def is_over(sock: socket.socket) -> bool:
 @only_ropeway  # websockets waits for the requests, or for open_timeout
 @pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"], ids=["silent", "half"])
 async def test_close_during_opening_handshakes(data: bytes) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with serving(echo, open_timeout=60, close_timeout=0.5) as server:
             port = port_of(server)
             with knocking(port, 20, data) as socks:
@@ -275,7 +275,7 @@ async def test_close_during_opening_handshakes(data: bytes) -> None:
 
 @only_ropeway  # with websockets, one that uvloop accepts late stays behind
 async def test_close_with_connections_in_the_backlog() -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with serving(echo, open_timeout=60, close_timeout=0.5) as server:
             with knocking(port_of(server), 20) as socks:
                 server.close()
@@ -288,7 +288,7 @@ async def test_close_during_tls_handshakes(tls: Any) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     hello = client_hello(tls.client_context)
     options = {"ssl": tls.server_context, "open_timeout": 0.5, "close_timeout": 0.5}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with serving(echo, **options) as server:
             port = port_of(server)
             with knocking(port, 5) as silent, knocking(port, 5, hello) as begun:

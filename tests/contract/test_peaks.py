@@ -52,7 +52,7 @@ def play_the_peer(listener: socket.socket, what: str) -> None:
 def growth(name: str, what: str, tls: TLS | None) -> float:
     """Let a process send or receive, and tell how far its memory went up, in messages."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
         port = listener.getsockname()[1]
         arguments = [name, what, str(port), str(tls.ca_file) if tls else "", str(SIZE)]
         command = [sys.executable, "-m", "tests.contract.peaks", *arguments]

@@ -19,7 +19,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--remote-debugging-port=0", "about:blank"),
 )
-PATIENCE = 20
+PATIENCE = 60
 """Seconds for one thing to happen."""
 
 

@@ -26,7 +26,7 @@ import pty
 import termios
 
 DEMO = [sys.executable, "-m", "ropeway.demo"]
-PATIENCE = 20
+PATIENCE = 60
 """Seconds for one thing to happen."""
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds in which a program must be ready, on a machine that has much else to do."""
 
 

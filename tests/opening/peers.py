@@ -13,7 +13,7 @@ from typing import Any
 from ..support.rawpeer import accept_key
 
 KEY = base64.b64encode(b"sixteen bytes...").decode()
-PATIENCE = 10
+PATIENCE = 60
 """Seconds after which a peer that waits in vain fails its test."""
 
 

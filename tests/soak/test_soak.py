@@ -53,7 +53,6 @@ def test_a_slope_where_nothing_else_changes() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-@pytest.mark.timeout(180)  # four processes that import everything, beside other tests
 def test_a_short_soak() -> None:
     arguments = [
         "--seconds",

@@ -119,7 +119,7 @@ async def pair(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until a condition holds that nothing announces."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 

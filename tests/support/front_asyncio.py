@@ -7,12 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+from .deadlines import DEADLINE
 from .fronts import DEFAULTS, Address, Front, Function, Work, uri_of
 from .loops import LOOPS, make_run
 from .rawpeer import RawPeer
 from .subject import State, broadcast, connect, serve, unix_connect, unix_serve
-
-DEADLINE = 30.0
 
 
 class OnAsyncio(Front):

@@ -16,7 +16,7 @@ from ropeway.sync.server import broadcast, serve, unix_serve
 from .fronts import DEFAULTS, GRACE, Address, Front, Function, Work, uri_of, without_write_limit
 from .rawpeer import RawPeer
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def drive(awaitable: Awaitable[Any]) -> Any:

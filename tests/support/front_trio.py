@@ -15,10 +15,9 @@ import trio
 from ropeway.trio.client import connect, unix_connect
 from ropeway.trio.server import Server, broadcast, serve, unix_serve
 
+from .deadlines import DEADLINE
 from .fronts import DEFAULTS, GRACE, Address, Front, Function, Work, uri_of, without_write_limit
 from .rawpeer import RawPeer
-
-DEADLINE = 30.0
 
 
 class Calls:

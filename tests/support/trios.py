@@ -25,7 +25,7 @@ from ropeway.trio import client, server
 from ropeway.trio.client import ClientConnection
 from ropeway.trio.server import ServerConnection, serve
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds in which trio's thread has to begin, to come to rest, and to end."""
 
 

@@ -14,7 +14,7 @@ import trio.testing
 from ropeway.trio.client import ClientConnection, connect
 from ropeway.trio.server import Server, ServerConnection, serve
 
-DEADLINE = 30.0
+from ..support.deadlines import DEADLINE
 
 DEFAULTS: dict[str, Any] = {"compression": None, "ping_interval": None, "close_timeout": 5}
 

@@ -14,7 +14,7 @@ from ..authority import Credentials
 from .chromium import visiting
 
 PAGE = Path(__file__).with_name("page.html")
-PATIENCE = 55
+PATIENCE = 150
 
 
 class Site:
