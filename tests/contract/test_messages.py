@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import string
 import threading
 from typing import Any
 
@@ -15,6 +16,15 @@ from ..support.subject import ConcurrencyError, ConnectionClosedOK, only_ropeway
 
 SIZES = [0, 1, 2, 7, 8, 9, 124, 125, 126, 127, 128, 1000, 65534, 65535, 65536, 65537, 1 << 20]
 UNICODE = ["é", "😀", "日本語", "a\x00b", "\U0010ffff", "\ud7ff\ue000", "ascii then ☃", "﻿bom"]
+
+
+def counting(size: int) -> bytes:
+    """Bytes of which no two neighbours are alike, nor blocks of a power of two."""
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def letters(size: int) -> str:
+    return (string.ascii_lowercase * (size // 26 + 1))[:size]
 
 
 def scattered(data: bytes) -> memoryview:
@@ -30,7 +40,7 @@ def scattered(data: bytes) -> memoryview:
 @both_roles
 @pytest.mark.parametrize("size", SIZES)
 async def test_binary_message_goes_out_as_one_frame(role: str, size: int) -> None:
-    message = bytes(index % 251 for index in range(size))
+    message = counting(size)
     async with against_raw(role) as (ws, raw):
         sending = asyncio.create_task(ws.send(message))
         assert await raw.recv_frame() == RawFrame(BINARY, message, masked=role == "client")
@@ -40,7 +50,7 @@ async def test_binary_message_goes_out_as_one_frame(role: str, size: int) -> Non
 @both_roles
 @pytest.mark.parametrize("size", SIZES)
 async def test_text_message_goes_out_as_one_frame(role: str, size: int) -> None:
-    message = "".join(chr(97 + index % 26) for index in range(size))
+    message = letters(size)
     async with against_raw(role) as (ws, raw):
         sending = asyncio.create_task(ws.send(message))
         assert await raw.recv_frame() == RawFrame(TEXT, message.encode(), masked=role == "client")
@@ -177,7 +187,7 @@ async def test_client_masks_each_frame_with_a_fresh_key() -> None:
 @both_roles
 @pytest.mark.parametrize("size", SIZES)
 async def test_binary_message_is_received(role: str, size: int) -> None:
-    message = bytes(index % 251 for index in range(size))
+    message = counting(size)
     async with against_raw(role) as (ws, raw):
         sending = asyncio.create_task(raw.send_frame(BINARY, message, key=b"abcd"))
         received = await ws.recv()
@@ -189,7 +199,7 @@ async def test_binary_message_is_received(role: str, size: int) -> None:
 @both_roles
 @pytest.mark.parametrize("size", SIZES)
 async def test_text_message_is_received(role: str, size: int) -> None:
-    message = "".join(chr(97 + index % 26) for index in range(size))
+    message = letters(size)
     async with against_raw(role) as (ws, raw):
         sending = asyncio.create_task(raw.send_frame(TEXT, message, key=b"abcd"))
         received = await ws.recv()
