@@ -43,7 +43,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_finish() -> None:
-    # ``run`` collects garbage after each test; what is there already need not be looked at again.
+    # ``run`` collects garbage after each test, and need not look at what was there before.
     gc.collect()
     gc.freeze()
 
