@@ -20,11 +20,12 @@ import pytest
 import ropeway
 from ropeway.exceptions import ConnectionClosed, InvalidStatus
 
-from ..interop.processes import running
+from ..interop.processes import PATIENCE, running
 from ..support.require import require_package
 from .app import app, ends
 from .serving import OURS, serving
 
+ROOT = Path(__file__).parents[2]
 APPLICATION = Path(__file__).with_name("app.py")
 
 
@@ -99,20 +100,23 @@ def commanded(directory: Path, *options: str) -> Iterator[tuple[int, subprocess.
     shutil.copy(APPLICATION, directory / "line.py")
     command = [sys.executable, "-m", "uvicorn", "--ws", OURS, "--port", "0", "line:app", *options]
     with running(command, cwd=directory, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", line):
-                break
-        else:
-            pytest.fail("uvicorn has ended", pytrace=False)
-        port = int(found[1])
+        port = port_printed(process, r"running on http://127\.0\.0\.1:(\d+)")
         await_port(process, port)
         yield port, process
 
 
+def port_printed(process: subprocess.Popen[str], pattern: str) -> int:
+    """Read what a server logs until it tells its port."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(pattern, line):
+            return int(found[1])
+    pytest.fail("the server has ended", pytrace=False)
+
+
 def await_port(process: subprocess.Popen[str], port: int) -> None:
     # With --reload it is bound first, and listened on by a process that has yet to start.
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -141,7 +145,7 @@ async def test_command_line(loop: str, tmp_path: Path) -> None:
                 await client.recv()
             assert client.close_code == 1012
         # uvicorn ends by the signal that it was sent, once it has shut down.
-        assert await asyncio.to_thread(process.wait, 10) in (0, -signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, PATIENCE) in (0, -signal.SIGTERM)
 
 
 @pytest.mark.parametrize("loop_factory", ["asyncio"], indirect=True)
@@ -159,3 +163,32 @@ async def test_reload(tmp_path: Path) -> None:
         # The socket stays open meanwhile, so the kernel keeps whoever comes too early.
         async with connect(port) as client:
             assert await client.recv() == "hello again"
+
+
+# Under another master
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gunicorn needs fork")
+@pytest.mark.parametrize("loop_factory", ["asyncio"], indirect=True)
+async def test_gunicorn(tmp_path: Path) -> None:
+    require_package("gunicorn")
+    require_package("uvicorn_worker")
+    shutil.copy(APPLICATION, tmp_path / "line.py")
+    document = (ROOT / "docs/uvicorn.md").read_text(encoding="utf-8")
+    worker = re.search(r"```python\n(from uvicorn_worker .*?)```", document, re.DOTALL)
+    assert worker is not None
+    (tmp_path / "workers.py").write_text(worker[1], encoding="utf-8")
+    options = ["--worker-class", "workers.RopewayWorker", "--workers", "2", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", *options, "line:app"]
+    with running(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        port = port_printed(process, r"Listening at: http://127\.0\.0\.1:(\d+)")
+        async with connect(port) as client:
+            assert client.response.headers["Server"] == "uvicorn"
+            assert await client.recv() == "hello"
+            await client.send("up")
+            assert await client.recv() == "up"
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            assert client.close_code == 1012
+        assert await asyncio.to_thread(process.wait, PATIENCE) == 0
