@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,13 @@ def test_attack(attack: Attack, subject: Subject, control: Victim) -> None:
     lines = [line for line in report.lines if not line.holds]
     missed = [str(line) for line in lines if not attack.is_known(subject.front_end, line.name)]
     assert missed == [], report.figures
+
+
+@pytest.mark.xdist_group("attacks")
+def test_attacks_come_one_at_a_time(request: pytest.FixtureRequest) -> None:
+    """pytest 9.2 lost the groups of pytest-xdist 3.8 without a word, and attacks met."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@attacks"), "run with --dist loadgroup"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
