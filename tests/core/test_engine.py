@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 
 from ropeway._core import engine
+from ropeway._core.closing import check_close
 from ropeway._core.engine import FRAME_BUDGET
 from ropeway._core.inbox import Inbox
 from ropeway._core.shared import SharedMessage
 from ropeway.exceptions import ProtocolError
+from ropeway.extensions import Extension
 from ropeway.protocol import CLIENT, CLOSED, CLOSING, CONNECTING, OPEN, SERVER, Protocol
 from ropeway.server import ServerProtocol
 
@@ -544,3 +547,101 @@ def test_a_cap_on_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
     protocol.receive_data(frame(TEXT, b"x", fin=False) + fragment + fragment)
     assert protocol.close_sent is not None
     assert (protocol.close_sent.code, protocol.close_sent.reason) == (1009, "too many fragments")
+
+
+def test_debug_logs_what_is_shared(role: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        protocol = Ends(role).protocol
+        for payload in ("a", b"b"):
+            protocol.send_shared(SharedMessage(TEXT, payload))
+    assert [line for line in caplog.messages if line.startswith(">")] == [
+        "> TEXT 'a' [1 byte]",
+        "> TEXT 'b' [1 byte]",
+    ]
+
+
+def test_received_in_place(role: str) -> None:
+    ends = Ends(role)
+    payload = bytes(range(250)) * 1000
+    data = ends.frame(BINARY, payload)
+    at = 100
+    ends.receive(data[:at])
+    while at < len(data):
+        view = ends.protocol.room()
+        size = min(len(view), len(data) - at, ends.protocol.want())
+        view[:size] = data[at : at + size]
+        at += size
+        ends.protocol.receive_in_place(size, START + 1)
+    assert ends.take() == [payload]
+    assert ends.protocol.want() == 0
+    assert ends.protocol.last_received == START + 1
+
+
+def test_what_is_received_in_place_after_failing_is_discarded(role: str) -> None:
+    ends = Ends(role)
+    ends.receive(ends.frame(BINARY, bytes(1 << 18))[:100])
+    ends.protocol.room()
+    ends.protocol.fail(1002)
+    ends.protocol.receive_in_place(10, START)
+    assert ends.take() == []
+
+
+# Extensions that fail, where nobody waits who could be told.
+
+
+class Failing(Extension):
+    name = "x-failing"
+
+    def __init__(self, opcode: int) -> None:
+        self.opcode = opcode
+
+    def decode(self, frame: Any, *, max_size: int | None = None) -> Any:
+        return frame
+
+    def encode(self, frame: Any) -> Any:
+        if frame.opcode == self.opcode:
+            raise RuntimeError("no more")
+        return frame
+
+
+def failing(role: str, opcode: int) -> Ends:
+    ends = timed(role)
+    ends.protocol.extensions = [Failing(opcode)]
+    return ends
+
+
+def test_a_keepalive_ping_that_fails_ends_the_stream(role: str) -> None:
+    ends = failing(role, PING)
+    ends.protocol.on_deadline(70)
+    assert ends.output() == ([], True)
+    assert ends.protocol.state is CLOSING
+
+
+def test_a_pong_that_waited_and_fails_ends_the_stream(role: str) -> None:
+    ends = failing(role, PONG)
+    ends.protocol.pause_writing()
+    ends.receive(ends.frame(PING, b"a"))
+    ends.protocol.resume_writing()
+    assert ends.output() == ([], True)
+    assert ends.protocol.state is CLOSING
+
+
+def test_a_close_frame_that_fails_ends_the_stream(role: str) -> None:
+    ends = failing(role, CLOSE)
+    ends.receive(ends.frame(PING, b"a") + b"\xff")
+    assert ends.output() == ([(FIN | PONG, b"a")], True)
+    assert type(ends.protocol.parser_exc) is ProtocolError
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (1005, "", "invalid status code"),
+        (1000, 62 * "é", "control frame too long"),
+    ],
+    ids=["code", "reason"],
+)
+def test_close_frames_that_cannot_be_sent(code: int, reason: str, message: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        check_close(code, reason)
+    assert str(caught.value) == message

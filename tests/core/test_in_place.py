@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ropeway._core.reader import LARGE_REST, Reader
-from ropeway._wire import PayloadBuffer
 from ropeway.exceptions import PayloadTooBig, ProtocolError
 from ropeway.extensions import Extension
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
@@ -346,43 +345,3 @@ def test_the_payload_has_its_own_size_only() -> None:
         finally:
             tracemalloc.stop()
         assert size < 1_050_000
-
-
-# The buffer itself
-
-
-def test_no_more_than_there_was_room_for() -> None:
-    payload = PayloadBuffer(100, False, False)
-    size = len(payload.room())
-    with pytest.raises(ValueError, match="room"):
-        payload.advance(size + 1, 0)
-    payload.advance(size, 0)
-    with pytest.raises(ValueError, match="room"):
-        payload.advance(1, 0)
-
-
-@pytest.mark.parametrize("as_str", [False, True])
-def test_a_view_that_is_kept_does_no_harm(as_str: bool) -> None:
-    views = []
-    payload = PayloadBuffer(2**20, True, as_str)
-    expected = b""
-    while payload.filled < 2**20:
-        views.append(payload.room())
-        size = min(len(views[-1]), 40_000)
-        piece = bytes((97 + len(views),)) * size
-        views[-1][:size] = piece
-        payload.advance(size, 0)
-        expected += piece
-    taken = payload.take()
-    assert taken == (expected.decode() if as_str else expected)
-    del payload
-    assert all(len(bytes(view)) == len(view) for view in views)
-
-
-@pytest.mark.parametrize("as_str", [False, True])
-def test_taking_what_is_there(as_str: bool) -> None:
-    payload = PayloadBuffer(2**20, True, as_str)
-    payload.put(b"<spam>", 1, 5, 0)
-    assert payload.filled == 4
-    assert payload.capacity == 16
-    assert payload.take() == ("spam" if as_str else b"spam")

@@ -213,3 +213,10 @@ def test_random_payloads_differ() -> None:
     payloads = {keepalive.add(None, None, 101) for _ in range(5000)}
     assert len(payloads) == 5000
     assert {len(payload) for payload in payloads} == {4}
+
+
+def test_a_ping_of_the_programs_own_starts_no_interval() -> None:
+    keepalive = make(interval=None)
+    payload = keepalive.add(b"mine", "token", START)
+    assert keepalive.acknowledge(payload, START + 2) == [("token", 2)]
+    assert keepalive.next_deadline() is None

@@ -210,3 +210,27 @@ def test_nothing_keeps_a_message_that_was_sent() -> None:
         assert sys.getrefcount(payload) == count
     finally:
         gc.enable()
+
+
+def test_text_in_bytes_is_checked_before_anything_is_sent() -> None:
+    writer = make()
+    writer.write_shared(SharedMessage(TEXT, "索道".encode()))
+    assert taken(writer) == [(FIN | TEXT, "索道".encode())]
+    for wrong in (b"\xff", "索".encode()[:2]):
+        with pytest.raises(UnicodeDecodeError):
+            SharedMessage(TEXT, wrong)
+
+
+def test_more_forms_of_a_message_than_are_kept() -> None:
+    message = SharedMessage(BINARY, b"one message for all of them, " * 9)
+    writers = [make(local_no_context_takeover=False) for _ in range(2 * MOST_FORMS)]
+    for _ in windows(writers):
+        pass
+    for writer in writers:
+        writer.write_shared(message)
+    for writer in writers:
+        noise, (first, payload) = taken(writer)
+        assert first == FIN | RSV1 | BINARY
+        inflate = Inflater()
+        inflate(noise[1])
+        assert inflate(payload) == message.frame.payload

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from ropeway._core import masking
-from ropeway._core.writer import Writer, contiguous, header_size
+from ropeway._core.writer import (
+    LARGEST_WRITE_LIMIT,
+    Writer,
+    contiguous,
+    header_size,
+    write_marks,
+)
 from ropeway.exceptions import ProtocolError
 from ropeway.extensions import Extension
 from ropeway.extensions.permessage_deflate import PerMessageDeflate
@@ -370,3 +376,42 @@ def test_the_threshold_counts_bytes() -> None:
     writer.use_extensions([PerMessageDeflate(False, False, 15, 15, threshold=64)])
     writer.write_data(1, "é" * 32, True, None)
     assert writer.take_output()[0][0] & 0x40
+
+
+# The marks of the buffer behind it.
+
+
+@pytest.mark.parametrize(
+    ("limit", "marks"),
+    [
+        (None, (32768, None)),
+        (1000, (1000, None)),
+        ((1000, 100), (1000, 100)),
+        ((None, 100), (400, 100)),
+        ((1000, None), (1000, None)),
+        ((None, None), (32768, None)),
+        (0, (0, None)),
+    ],
+)
+def test_write_marks(limit: Any, marks: tuple[int, int | None]) -> None:
+    assert write_marks(limit) == marks
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "reason"),
+    [
+        ((1, 2, 3), ValueError, "write_limit is (1, 2, 3), not a pair of marks"),
+        (1.5, TypeError, "write_limit is 1.5, not in whole bytes"),
+        ((1000, "1"), TypeError, "write_limit is (1000, '1'), not in whole bytes"),
+        (-1, ValueError, "write_limit is -1, below 0"),
+        ((10, 11), ValueError, "write_limit is (10, 11), its low mark above the high one"),
+    ],
+)
+def test_write_marks_that_make_no_sense(limit: Any, kind: type[Exception], reason: str) -> None:
+    with pytest.raises(kind) as caught:
+        write_marks(limit)
+    assert str(caught.value) == reason
+
+
+def test_marks_above_what_a_buffer_can_hold_are_lowered() -> None:
+    assert write_marks((1 << 80, 1 << 70)) == (LARGEST_WRITE_LIMIT, LARGEST_WRITE_LIMIT)

@@ -269,3 +269,16 @@ def test_the_engine_alone_has_no_handshake() -> None:
     engine.open_deadline = 1.0
     with pytest.raises(NotImplementedError):
         engine.on_deadline(2.0)
+
+
+def test_another_with_the_same_options() -> None:
+    one = ServerProtocol(origins=["http://mountain"], subprotocols=["chat"], max_size=5)
+    another = one._another()
+    assert another is not one
+    another.receive_data(request(Origin="http://mountain", Sec_WebSocket_Protocol="chat"))
+    [event] = another.events_received()
+    another.send_response(another.accept(event))
+    assert (another.state, another.origin, another.subprotocol) == (OPEN, "http://mountain", "chat")
+    another.receive_data(frame(TEXT, b"123456", key=b"abcd"))
+    assert another.close_sent is not None and another.close_sent.code == 1009
+    assert one.state is CONNECTING
