@@ -75,6 +75,7 @@ METRICS = {
     "messages_per_s": ("messages", "/s"),
     "cpu_us": ("CPU", "µs"),
     "user_us": ("user CPU", "µs"),
+    "threads_added": ("threads that 1 000 connections add", ""),
     "held_max_ms": ("longest time the loop was held", "ms"),
     "kib_per_connection": ("memory of a connection", "KiB"),
     "growth_percent": ("growth from wave 2 to 4", "%"),
@@ -154,6 +155,7 @@ GOALS = [
             ("7", "messages_per_s", 5, "websockets.sync"),
         )
     ],
+    Goal("6-idle", "threads_added", 1, own="ropeway.sync", loops=("threads",)),
     _of_driver("trio", "ropeway.trio", "2", "cpu_us", 1 / 2.5, "websockets.trio"),
     *[
         Goal(scenario, "cpu_us", 1 / 2, "uvicorn", own="uvicorn (ropeway)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -42,15 +43,22 @@ cores = Cores()
 def start(
     command: Sequence[str], core: int, *, environment: dict[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[str]:
-    """Start a process on a core: threads inherit it, as it is set before the program runs."""
+    """Start a process on a core, with as many descriptors as the system allows."""
     return subprocess.Popen(
         command,
         env={**os.environ, **(environment or {})},
         text=True,
         cwd=ROOT,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 (one thread only)
+        preexec_fn=lambda: _prepare(core),  # noqa: PLW1509 (one thread only)
         **options,
     )
+
+
+def _prepare(core: int) -> None:
+    # Threads inherit the core, as it is set before the program runs.
+    os.sched_setaffinity(0, {core})
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextlib.contextmanager
@@ -114,7 +122,7 @@ def client(
 ) -> dict[str, float]:
     """Run a contender's client, which measures itself; return what it prints.
 
-    Modes are ``echo`` and ``consume``; options are those of ``contenders/clients.py``.
+    Modes are ``echo``, ``consume`` and ``idle``; options are those of ``contenders/clients.py``.
     """
     command = contender.client_command(loop, mode, port, arguments(options))
     return result_of(

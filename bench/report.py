@@ -16,6 +16,7 @@ COLUMNS = {
     "cpu_us": "CPU, µs",
     "user_us": "user",
     "system_us": "system",
+    "threads_added": "threads",
     "kib_per_connection": "KiB",
     "kib_before_idle": "KiB before idle",
     "payload_mb_per_cpu_s": "MB/s of CPU",
@@ -43,7 +44,7 @@ COLUMNS = {
     "rss_kib": "RSS, KiB",
 }
 # Where more is better, or where a multiple of ropeway's figure says nothing.
-NO_RATIO = {"growth_percent", "payload_mb_per_cpu_s"}
+NO_RATIO = {"growth_percent", "threads_added", "payload_mb_per_cpu_s"}
 
 Medians = dict[tuple[str, str, str], dict[str, float]]
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import resource
 import selectors
 import socket
 import ssl
@@ -81,8 +80,6 @@ def close_one(connection: ssl.SSLSocket) -> None:
 
 def main() -> None:
     port = int(sys.argv[1])
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     crowd = Crowd(port)
     crowd.selector.register(sys.stdin, selectors.EVENT_READ)
     while True:

@@ -67,7 +67,7 @@ class Contender:
     def client_command(
         self, loop: str, mode: str, port: int, arguments: Sequence[str]
     ) -> list[str]:
-        """Return the command that runs the client, ``echo`` or ``consume``."""
+        """Return the command that runs the client: ``echo``, ``consume`` or ``idle``."""
         if self.module == FLOOR:
             return [str(program("load")), CLIENT_MODES[mode], str(port), *arguments]
         return self._host(loop, mode, ["--url", f"ws://127.0.0.1:{port}/", *arguments])
@@ -110,7 +110,7 @@ CONTENDERS = {
             "ropeway.sync",
             "ropeway_sync",
             server=False,
-            quick=("6-1", "7"),
+            quick=("6-1", "6-idle", "7"),
             loops=THREADS,
             environment={"ROPEWAY_PURE": "0"},
         ),
@@ -118,7 +118,7 @@ CONTENDERS = {
             "websockets.sync",
             "websockets_sync",
             server=False,
-            quick=("6-1", "7"),
+            quick=("6-1", "6-idle", "7"),
             loops=THREADS,
         ),
         Contender(

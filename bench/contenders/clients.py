@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ OPENING_TIMEOUT = 20
 LEAST_SHARE = 0.2
 PATIENCE = 5
 TEXT, BINARY = 1, 2
+TASKS = "/proc/self/task"
 
 
 class Counter:
@@ -163,16 +165,43 @@ def measure_threads(function: Callable[[str, Job], None], job: Job) -> None:
     finish(start, stop)
 
 
+def hold_idle(connect: Callable[[str], Any], arguments: list[str]) -> None:
+    """Open connections that do nothing, count threads and weigh memory, and end the process."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--connections", type=int, required=True)
+    parser.add_argument("--warm-up", type=int, required=True)
+    parser.add_argument("--url", required=True)
+    options = parser.parse_args(arguments)
+    threads = len(os.listdir(TASKS))
+    for connection in [connect(options.url) for _ in range(options.warm_up)]:
+        connection.close()
+    gc.collect()
+    before = resident()
+    connections = [connect(options.url) for _ in range(options.connections)]
+    gc.collect()
+    result = {
+        "connections": len(connections),
+        "threads_added": len(os.listdir(TASKS)) - threads,
+        "bytes": resident() - before,
+    }
+    print(json.dumps(result), flush=True)
+    os._exit(0)
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
 def finish(start: Moment, stop: Moment) -> None:
     """Print the result and end the process: with messages in flight no client can close."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     result = {
         "messages": stop.messages - start.messages,
         "elapsed": stop.now - start.now,
         "cpu": stop.cpu - start.cpu,
         "user": stop.user - start.user,
         "system": stop.system - start.system,
-        "rss": pages * resource.getpagesize(),
+        "rss": resident(),
     }
     print(json.dumps(result), flush=True)
     os._exit(0)

@@ -48,7 +48,7 @@ async def serve(module: ModuleType, fd: int, options: Options) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("module")
-    parser.add_argument("mode", choices=["serve", "echo", "consume"])
+    parser.add_argument("mode", choices=["serve", "echo", "consume", "idle"])
     parser.add_argument("--loop", default="asyncio")
     parser.add_argument("--fd", type=int)
     parser.add_argument("--tls", type=Path, help="certificate and key of a TLS server")
@@ -60,6 +60,11 @@ def main() -> None:
 
         asked = Options(server_context(options.tls), options.compression, options.tls)
         trio.run(module.serve, socket.socket(fileno=options.fd), asked)
+        return
+    if options.mode == "idle":
+        from .clients import hold_idle
+
+        hold_idle(module.idle, rest)
         return
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.mode == "serve":

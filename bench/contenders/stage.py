@@ -17,7 +17,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import socket
 import sys
 import time
@@ -103,8 +102,6 @@ def main() -> None:
     parser.add_argument("--tls", type=Path, help="certificate and key of a TLS server")
     parser.add_argument("--compression", action="store_true")
     arguments = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     options = Options(server_context(arguments.tls), arguments.compression, arguments.tls)
     with asyncio.Runner(loop_factory=loop_factory(arguments.loop)) as runner:
         runner.run(perform(arguments.module, arguments.play, arguments.fd, options))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from websockets.sync.client import connect
 
 from .clients import Job
@@ -24,3 +26,7 @@ def consume(url: str, job: Job) -> None:
         job.begin_thread()
         for _ in connection:
             counter.value += 1
+
+
+def idle(url: str) -> Any:
+    return connect(url, compression=None)

@@ -7,6 +7,10 @@ from ..processes import client, floor, metrics_of
 from . import Metrics, Scenario, Timing
 from .shapes import SHAPES, Shape
 
+IDLE_CONNECTIONS = 1_000
+IDLE_WARM_UP = 100
+THREADED = frozenset({"ropeway.sync", "websockets.sync"})
+
 
 def echo(contender: Contender, loop: str, timing: Timing, shape: Shape) -> Metrics:
     with floor("echo") as (_, port):
@@ -30,6 +34,17 @@ def consume(contender: Contender, loop: str, timing: Timing) -> Metrics:
     return metrics_of(result)
 
 
+def idle(contender: Contender, loop: str, timing: Timing) -> Metrics:
+    with floor("echo") as (_, port):
+        result = client(
+            contender, loop, "idle", port, connections=IDLE_CONNECTIONS, warm_up=IDLE_WARM_UP
+        )
+    return {
+        "threads_added": result["threads_added"],
+        "kib_per_connection": round(result["bytes"] / result["connections"] / 1024, 2),
+    }
+
+
 def scenario(shape: Shape) -> Scenario:
     return Scenario(
         f"6-{shape.name}",
@@ -44,6 +59,13 @@ def scenario(shape: Shape) -> Scenario:
 
 SCENARIOS = [
     *[scenario(shape) for shape in SHAPES],
+    Scenario(
+        "6-idle",
+        "1 000 idle clients of one program that has no event loop",
+        lambda contender: contender.name in THREADED,
+        idle,
+        quick_rounds=1,
+    ),
     Scenario(
         "7",
         "feed: 200 B of JSON as fast as the C server sends, consumed by a client",

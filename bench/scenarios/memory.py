@@ -109,7 +109,7 @@ SCENARIOS = [
         ),
         idle_tls,
         quick_rounds=1,
-        quick_without=SLOW_PEERS,
+        quick_without=SLOW_PEERS | {"picows"},
     ),
     Scenario(
         "11",

@@ -279,3 +279,10 @@ SAME_MACHINE = {
 def test_only_what_a_commit_gave_is_published() -> None:
     with pytest.raises(SystemExit, match="uncommitted"):
         publish.publish({**records_of(), "dirty": True})
+
+
+def test_idle_clients_are_counted_and_weighed(tmp_path: Path) -> None:
+    data = run(Plan.choose(only=["6-idle"], contenders=["ropeway.sync"], rounds=1), tmp_path / "r")
+    [record] = data["records"]
+    assert record["metrics"]["threads_added"] == 1
+    assert 1 < record["metrics"]["kib_per_connection"] < 100
