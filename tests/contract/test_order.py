@@ -311,7 +311,7 @@ async def test_senders_and_broadcasters_at_once(front: Front, role: str, seed: i
                 else:
                     for note in notes:
                         note.setdefault(name, []).append(index)
-                    front.broadcast(connections, text)
+                    await front.broadcast(connections, text)
                 await front.turns(rng.choice([0, 0, 1]))
 
         async def read_to_the_close(raw: RawPeer) -> list[str]:

@@ -48,7 +48,7 @@ class OnAsyncio(Front):
         async with serve(handler, "127.0.0.1", 0, **options) as server:
             yield next(iter(server.sockets)).getsockname()[1]
 
-    def broadcast(self, connections: list[Any], message: Any) -> None:
+    async def broadcast(self, connections: list[Any], message: Any) -> None:
         broadcast(connections, message)
 
     def abort(self, ws: Any) -> None:

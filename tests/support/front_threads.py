@@ -139,7 +139,7 @@ class Threads(Front):
                 server.shutdown()
                 await forever.result()
 
-    def broadcast(self, connections: list[Any], message: Any) -> None:
+    async def broadcast(self, connections: list[Any], message: Any) -> None:
         broadcast([ws.sync for ws in connections], message)
 
     def abort(self, ws: Any) -> None:

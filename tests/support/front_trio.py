@@ -138,8 +138,8 @@ class OnTrio(Front):
             with trio.CancelScope(shield=True):
                 await server.aclose()
 
-    def broadcast(self, connections: list[Any], message: Any) -> None:
-        broadcast([ws.trio for ws in connections], message)
+    async def broadcast(self, connections: list[Any], message: Any) -> None:
+        await broadcast([ws.trio for ws in connections], message)
 
     def abort(self, ws: Any) -> None:
         ws.abort()

@@ -85,7 +85,7 @@ class Front(abc.ABC):
         """Serve on 127.0.0.1 or at a path, and yield the address."""
 
     @abc.abstractmethod
-    def broadcast(self, connections: list[Any], message: Any) -> None:
+    async def broadcast(self, connections: list[Any], message: Any) -> None:
         """Send to all of them without waiting."""
 
     @abc.abstractmethod

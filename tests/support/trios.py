@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import math
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -397,13 +398,7 @@ class serving:  # noqa: N801 - it stands for ``serve``
 def broadcast(connections: Any, message: Any, **options: Any) -> None:
     """Stands for ``ropeway.asyncio.server.broadcast``."""
     targets = [connection.trio for connection in connections]
-    outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(server.broadcast(targets, message, **options))
-        except Exception as exc:
-            outcome.set_exception(exc)
-
-    portal().token.run_sync_soon(work)
-    outcome.result(PATIENCE)
+    trio.from_thread.run(
+        functools.partial(server.broadcast, targets, message, **options),
+        trio_token=portal().token,
+    )

@@ -426,12 +426,12 @@ async def test_broadcast() -> None:
         async with connecting(server) as one, connecting(server) as two:
             far = await handed.get()
             await handed.get()
-            broadcast(server.connections, "to all")
+            await broadcast(server.connections, "to all")
             assert await one.recv() == await two.recv() == "to all"
             with pytest.raises(TypeError, match="data must be str or bytes"):
-                broadcast(server.connections, 7)  # type: ignore[arg-type]
+                await broadcast(server.connections, 7)  # type: ignore[arg-type]
             await far.aclose()
-            broadcast([far], "to nobody")
+            await broadcast([far], "to nobody")
             handed.over.set()
 
 

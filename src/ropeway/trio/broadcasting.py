@@ -15,7 +15,7 @@ from .connection import Connection
 __all__ = ["broadcast"]
 
 
-def broadcast(
+async def broadcast(
     connections: Iterable[Connection],
     message: DataLike,
     *,
@@ -25,7 +25,7 @@ def broadcast(
     slow_limit: int = DEFAULT_SLOW_LIMIT,
     slow_timeout: float | None = DEFAULT_SLOW_TIMEOUT,
 ) -> None:
-    """Send a message to many connections, without waiting for any.
+    """Send a message to many connections, without waiting for any; other tasks get their turn.
 
     Connections that aren't open are skipped. There is no backpressure: to a peer that doesn't read,
     messages pile up until keepalive finds it dead, unless ``slow_consumer`` says otherwise, here or
@@ -49,6 +49,7 @@ def broadcast(
         ExceptionGroup: with the failures, once all others have been served.
 
     """
+    await trio.lowlevel.checkpoint_if_cancelled()
     shared = share(message, text)
     slowness = slowness_of(slow_consumer, slow_limit, slow_timeout)
     failures = Failures(raise_exceptions)
@@ -66,6 +67,8 @@ def broadcast(
             connection._flush()
         except Exception as exc:
             failures.add(connection, exc)
+    # It has gone out, so that a cancellation has to wait for what comes next.
+    await trio.lowlevel.cancel_shielded_checkpoint()
     failures.raise_all()
 
 

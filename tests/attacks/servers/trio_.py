@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -63,15 +64,17 @@ async def handler(ws: ServerConnection) -> None:
 def in_trio(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function that has another one called in trio's thread, and gives its result."""
     token = trio.lowlevel.current_trio_token()
-    return lambda *arguments: trio.from_thread.run_sync(function, *arguments, trio_token=token)
+    waits = inspect.iscoroutinefunction(function)
+    call = trio.from_thread.run if waits else trio.from_thread.run_sync
+    return lambda *arguments: call(function, *arguments, trio_token=token)
 
 
 def tasks() -> int:
     return trio.lowlevel.current_statistics().tasks_living
 
 
-def cast(size: str) -> int:
-    broadcast(room, "x" * int(size))
+async def cast(size: str) -> int:
+    await broadcast(room, "x" * int(size))
     return len(room)
 
 
