@@ -23,6 +23,9 @@ OLDER = {"http", "connection"}
 PASSED_ON = {"handler", "logger", "server"}
 """Parameters of classes that functions make instances of, for programs."""
 
+STATEMENTS = {"__aenter__", "__aexit__", "__enter__", "__exit__"}
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 @pytest.fixture(autouse=True)
 def _deprecated_names_are_compared_too() -> Iterator[None]:
@@ -97,6 +100,63 @@ def test_calls_take_the_same_arguments(name: str) -> None:
             } - {*found, *PASSED_ON}
             assert missing == set(), one
         assert defaults(expected, found) == defaults(found, expected), one
+
+
+@pytest.mark.parametrize("name", modules())
+def test_methods_take_the_same_arguments_in_the_same_places(name: str) -> None:
+    theirs, ours = both(name)
+    for label, their, our in methods(theirs, ours):
+        expected, found = parameters(their), parameters(our)
+        if expected is None or found is None:
+            continue
+        kinds = {parameter.kind for parameter in found.values()}
+        given = {one.name for one in expected.values() if one.kind not in VARIABLE}
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            assert given - found.keys() - PASSED_ON == set(), label
+        if inspect.Parameter.VAR_POSITIONAL not in kinds:
+            places = positions(expected)
+            assert positions(found)[: len(places)] == places, label
+        needed = {one.name for one in found.values() if one.default is one.empty}
+        assert {one for one in needed if found[one].kind not in VARIABLE} <= given, label
+        assert defaults(expected, found) == defaults(found, expected), label
+
+
+@pytest.mark.parametrize("name", modules())
+def test_what_is_awaited_there_is_awaited_here(name: str) -> None:
+    theirs, ours = both(name)
+    functions = [
+        (one, getattr(theirs, one), getattr(ours, one))
+        for one in public(theirs)
+        if inspect.isroutine(getattr(theirs, one))
+    ]
+    for label, their, our in [*functions, *methods(theirs, ours)]:
+        assert is_asynchronous(their) == is_asynchronous(our), label
+
+
+def methods(theirs: ModuleType, ours: ModuleType) -> Iterator[tuple[str, Any, Any]]:
+    """Give the methods that the classes of both have: public ones, and those of statements."""
+    for one in public(theirs):
+        their_class, our_class = getattr(theirs, one), getattr(ours, one)
+        if not inspect.isclass(their_class):
+            continue
+        for attribute in dir(their_class):
+            if attribute.startswith("_") and attribute not in STATEMENTS:
+                continue
+            their = getattr(their_class, attribute)
+            if inspect.isroutine(their) and hasattr(our_class, attribute):
+                yield f"{one}.{attribute}", their, getattr(our_class, attribute)
+
+
+def positions(found: dict[str, inspect.Parameter]) -> list[str]:
+    return [one.name for one in found.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
+
+
+def is_asynchronous(function: Any) -> bool:
+    """Tell whether a call has to be awaited or iterated over asynchronously; ours may say so."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return True
+    returned = str(getattr(function, "__annotations__", {}).get("return", ""))
+    return re.match(r"(Coroutine|Awaitable|Async\w+)\b", returned) is not None
 
 
 @pytest.mark.parametrize("name", ["asyncio.server", "sync.server", "trio.server"])

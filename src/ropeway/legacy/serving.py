@@ -29,10 +29,10 @@ class WebSocketServer:
         self.server: asyncio.Server | Listener
         self._serving: Server | None = None
 
-    def wrap(self, serving: Server) -> None:
+    def wrap(self, server: Server) -> None:
         """Take the server that does the work, once it listens."""
-        self._serving = serving
-        self.server = serving.server
+        self._serving = server
+        self.server = server.server
 
     def register(self, protocol: WebSocketServerProtocol) -> None:
         """Know a connection."""

@@ -248,10 +248,10 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         self,
         exc_type: type[BaseException] | None,
         exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        exc_traceback: TracebackType | None,
     ) -> None:
         try:
-            self._connection.__exit__(exc_type, exc_value, traceback)
+            self._connection.__exit__(exc_type, exc_value, exc_traceback)
         finally:
             del self._connection
 
