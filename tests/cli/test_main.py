@@ -12,6 +12,8 @@ import pytest
 import ropeway
 from ropeway.cli import _parser
 
+URI = "ws://localhost:1"
+
 
 def ropeway_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ropeway", *arguments]
@@ -78,6 +80,16 @@ def test_without_a_command_it_shows_the_help() -> None:
         (["run", "-m"], "a script or -m module is required"),
         (["fly"], "invalid choice: 'fly'"),
         (["--unknown"], "unrecognized arguments: --unknown"),
+        (["serve", "--max-connections", "0"], "'0' is not a number of at least 1"),
+        (["serve", "--auth", "ann"], "'ann' is not of the form USER:PASSWORD"),
+        (["serve", "--subprotocol", "a b"], "'a b' is no subprotocol"),
+        (["connect", URI, "--subprotocol", "a,b"], "'a,b' is no subprotocol"),
+        (["connect", URI, "--origin", "a\nb"], "'a\\nb' has a control character"),
+        (["connect", URI, "--user-agent", "a\x7f"], "'a\\x7f' has a control character"),
+        (["connect", URI, "--proxy", "ftp://b"], "ftp://b isn't a valid proxy: scheme ftp"),
+        (["connect", URI, "--proxy", "http://b/c"], "http://b/c isn't a valid proxy: path"),
+        (["connect", "wss://localhost:1", "--key", "key.pem"], "--key needs --cert"),
+        (["bench", URI, "--key", "key.pem"], "--key needs --cert"),
     ],
 )
 def test_mistakes_are_explained(arguments: list[str], complaint: str) -> None:

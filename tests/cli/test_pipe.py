@@ -330,6 +330,8 @@ def test_credentials(ropeway_command: Ropeway, uri: str) -> None:
     assert done.stdout == b"in\n"
     assert b"ropeway: > Authorization: ***" in done.stderr
     assert b"w/rd" not in done.stderr
+    mail = ropeway_command(f"{uri}/auth?to=b@c", "--auth", "alice:p:w/rd", stdin=b"in\n")
+    assert mail.stdout == b"in\n"
 
 
 def test_a_unix_socket(ropeway_command: Ropeway, tmp_path: Path) -> None:

@@ -286,10 +286,19 @@ async def test_broadcasting_goes_on_without_who_does_not_read(
 # Reloading
 
 
-async def test_reloading(serving: Serving, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("app:handler", "--reload", "-q"),
+        ("--rel", "-q", "--", "app:handler"),
+        ("-q", "app:handler", "--reload", "--drain", "1h"),
+    ],
+    ids=["plainly", "abbreviated", "with a time that a change does not wait for"],
+)
+async def test_reloading(serving: Serving, tmp_path: Path, arguments: list[str]) -> None:
     app = tmp_path / "app.py"
     app.write_text(HANDLER.format(text="one"))
-    with serving("app:handler", "--reload", "-q") as server:
+    with serving(*arguments) as server:
         async with connect(server.uri) as client:
             assert await client.recv() == "one"
         replace(app, HANDLER.format(text="two"))

@@ -121,6 +121,15 @@ def test_colours_can_be_left_out(enter: Enter, uri: str, environment: dict[str, 
             assert code not in terminal.output
 
 
+def test_colours_can_be_insisted_on(enter: Enter, uri: str, environment: dict[str, str]) -> None:
+    environment["NO_COLOR"] = "1"
+    with enter(f"{uri}/json", "--color", "always") as terminal:
+        terminal.expect("price")
+        terminal.type(CTRL_D)
+        terminal.end()
+        assert b"32m" in terminal.output
+
+
 def test_json_is_laid_out(enter: Enter, uri: str) -> None:
     with enter(f"{uri}/json") as terminal:
         terminal.expect_line('< {"price": 1.50, "\\u001b": [null]}')

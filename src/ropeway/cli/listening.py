@@ -25,7 +25,7 @@ def listen(options: argparse.Namespace) -> socket.socket:
     family, _, _, _, place = socket.getaddrinfo(
         options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    return socket.create_server(place[:2], family=family, backlog=1024)
+    return socket.create_server(place, family=family, backlog=1024)
 
 
 def _listen_unix(path: str) -> socket.socket:

@@ -52,7 +52,8 @@ class PromptScreen:
         self._history = history
         self._title = title
         self._style = Style.from_dict(STYLES)
-        self._depth = None if colored else ColorDepth.DEPTH_1_BIT
+        # Said in so many words: otherwise prompt_toolkit asks NO_COLOR, which --color may overrule.
+        self._depth = ColorDepth.DEPTH_4_BIT if colored else ColorDepth.DEPTH_1_BIT
         self._pending: Pieces = []
         self._state = "connecting"
         self._app: asyncio.Task[str] | None = None

@@ -47,9 +47,9 @@ def supervise(options: argparse.Namespace) -> int:
         where = options.unix or f"{options.host} port {options.port}"
         print(f"ropeway: can't listen at {where}: {listening.reason(exc)}", file=sys.stderr)
         return UNREACHABLE
-    arguments = [one for one in options.arguments if one != "--reload"]
-    command = [sys.executable, "-m", "ropeway", *arguments, "--fd", str(sock.fileno())]
-    command += ["--drain", "0"]  # who changes a file wants to see what that does
+    name, *arguments = options.arguments
+    child = [name, "--fd", str(sock.fileno()), *arguments]
+    command = [sys.executable, "-m", "ropeway", *child]
     print(f"serving {options.handler} at {listening.address(options, sock)}", flush=True)
     signal.signal(signal.SIGTERM, _end)
     try:

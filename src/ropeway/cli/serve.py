@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from .exits import UNREACHABLE
-from .target import SECONDS, SIZE
+from .target import SECONDS, SIZE, subprotocol
 
 __all__ = ["add_parser", "execute"]
 
@@ -79,7 +79,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_rules(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("rules")
     group.add_argument(
-        "--auth", action="append", metavar="USER:PASSWORD",
+        "--auth", action="append", type=_credentials, metavar="USER:PASSWORD",
         help="let in only who knows this; may be repeated",
     )  # fmt: skip
     group.add_argument(
@@ -87,19 +87,34 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
         help="let in only pages of this origin, and clients without one; may be repeated",
     )  # fmt: skip
     group.add_argument(
-        "-s", "--subprotocol", action="append", metavar="NAME",
+        "-s", "--subprotocol", action="append", type=subprotocol, metavar="NAME",
         help="speak this subprotocol; may be repeated, in order of preference",
     )  # fmt: skip
     group.add_argument(
         "--max-size", type=SIZE, default=2**20, metavar="BYTES",
         help="longest message to accept, 0 for any (default: 1M)",
     )  # fmt: skip
-    group.add_argument("--max-connections", type=int, metavar="N", help="turn away more than these")
+    group.add_argument(
+        "--max-connections", type=_at_least_one, metavar="N", help="turn away more than these"
+    )
     group.add_argument(
         "--ping-interval", type=SECONDS, default=20.0, metavar="TIME",
         help="time between keepalive pings, 0 for none (default: 20s)",
     )  # fmt: skip
     group.add_argument("--no-compression", action="store_true", help="accept no compression")
+
+
+def _credentials(text: str) -> tuple[str, str]:
+    user, colon, password = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form USER:PASSWORD")
+    return user, password
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -121,7 +136,7 @@ def execute(options: argparse.Namespace) -> int:
     from .handlers import NoHandler, find
 
     context = listening.tls(options)
-    if options.reload:
+    if options.reload and options.fd is None:
         from .reload import supervise
 
         return supervise(options)

@@ -55,7 +55,9 @@ async def serve(
         if options.fd is None:
             print(f"serving {options.handler} at {address(options, sock)}", flush=True)
         await _terminated(server)
-        await server.drain(options.drain, reason="server is going away" if options.drain else "")
+        # Who changes a file wants to see what that does.
+        seconds = 0 if options.reload else options.drain
+        await server.drain(seconds, reason="server is going away" if seconds else "")
     return 0
 
 
@@ -79,8 +81,7 @@ async def _terminated(server: asyncio_server.Server) -> None:
 def _authentication(options: argparse.Namespace) -> Any:
     if not options.auth:
         return None
-    pairs = [(user, password) for user, _, password in (one.partition(":") for one in options.auth)]
-    return asyncio_server.basic_auth("ropeway serve", credentials=pairs)
+    return asyncio_server.basic_auth("ropeway serve", credentials=options.auth)
 
 
 class Log:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..exceptions import InvalidURI
+from ..exceptions import InvalidProxy, InvalidURI
+from ..proxy import parse_proxy
 from ..uri import WebSocketURI, parse_uri
 from .text import hide_secrets, printable, seconds, size
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..asyncio.client import connect
 
-__all__ = ["Target", "add_options", "target_from"]
+__all__ = ["Target", "add_options", "subprotocol", "target_from"]
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,41 @@ def argument(read: Any, what: str) -> Any:
 SIZE = argument(size, "a number of bytes, such as 4096, 64k or 1M")
 SECONDS = argument(seconds, "a duration, such as 10, 2.5s, 100ms or 5m")
 
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)").fullmatch
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
+_HEADER = re.compile(rf"({_NAME}):[ \t]*({_VALUE})").fullmatch
 
 
 def _header(text: str) -> tuple[str, str]:
     found = _HEADER(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not of the form 'Name: value'")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 'Name: value'")
     return found[1], found[2].rstrip()
+
+
+def subprotocol(text: str) -> str:
+    """Read the name of a subprotocol: a token (RFC 6455 section 4.1)."""
+    if re.fullmatch(_NAME, text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no subprotocol: letters, digits and !#$%&'*+.^_`|~- only"
+        )
+    return text
+
+
+def _value(text: str) -> str:
+    if re.fullmatch(_VALUE, text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has a control character")
+    return text
+
+
+def _proxy(text: str) -> str:
+    try:
+        parse_proxy(text)
+    except InvalidProxy as exc:
+        raise argparse.ArgumentTypeError(
+            f"{printable(hide_secrets(text))} isn't a valid proxy: {exc.msg}"
+        ) from None
+    return text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -82,11 +110,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="send this header; may be repeated",
     )  # fmt: skip
     group.add_argument(
-        "-s", "--subprotocol", action="append", metavar="NAME",
+        "-s", "--subprotocol", action="append", type=subprotocol, metavar="NAME",
         help="offer this subprotocol; may be repeated, in order of preference",
     )  # fmt: skip
-    group.add_argument("--origin", help="send this Origin header")
-    group.add_argument("--user-agent", metavar="TEXT", help="send this User-Agent header")
+    group.add_argument("--origin", type=_value, help="send this Origin header")
+    group.add_argument(
+        "--user-agent", type=_value, metavar="TEXT", help="send this User-Agent header"
+    )
     group.add_argument(
         "--auth", metavar="USER[:PASSWORD]",
         help="authenticate; asks for the password if it is not given, so that it stays out of the "
@@ -134,7 +164,7 @@ def _add_security(parser: argparse.ArgumentParser) -> None:
     )
     proxy = group.add_mutually_exclusive_group()
     proxy.add_argument(
-        "--proxy", metavar="URL",
+        "--proxy", type=_proxy, metavar="URL",
         help="connect through this proxy: http://…, https://…, socks5h://… "
         "(default: the one that the environment names)",
     )  # fmt: skip
@@ -170,6 +200,8 @@ def target_from(options: argparse.Namespace) -> Target:
         arguments["user_agent_header"] = options.user_agent
     if options.unix:
         arguments |= {"unix": True, "path": options.unix}
+    if options.key and not options.cert:
+        fail("--key needs --cert")
     if parsed.secure:
         arguments["ssl"] = _tls(options, fail)
         if options.server_name:
@@ -182,7 +214,7 @@ def target_from(options: argparse.Namespace) -> Target:
 def _with_credentials(uri: str, credentials: str, fail: Any) -> str:
     """Put credentials where the client looks for them: it knows when to send them, and how."""
     scheme, separator, rest = uri.partition("://")
-    authority, slash, path = rest.partition("/")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
         fail("credentials both in the URI and in --auth")
     user, colon, password = credentials.partition(":")
@@ -193,7 +225,7 @@ def _with_credentials(uri: str, credentials: str, fail: Any) -> str:
             password = getpass(f"Password of {printable(user)}: ")
         except EOFError:
             fail("no password given")
-    return f"{scheme}{separator}{quote(user, '')}:{quote(password, '')}@{authority}{slash}{path}"
+    return f"{scheme}{separator}{quote(user, '')}:{quote(password, '')}@{rest}"
 
 
 def _hint(uri: str) -> str:
