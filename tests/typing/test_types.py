@@ -133,3 +133,21 @@ def test_overloads_are_there_at_run_time() -> None:
     assert len(typing.get_overloads(OnThreads.recv)) == 5
     hints = typing.get_type_hints(ropeway.connect.__init__)
     assert hints["uri"] is str
+
+
+def test_what_is_passed_on_to_reconnect_is_what_it_takes() -> None:
+    from ropeway.sync.client import ReconnectOptions, reconnect
+
+    of_streams = {"address", "source_address", "timeout", "all_errors"}
+    taken = {
+        parameter.name: parameter.annotation
+        for parameter in inspect.signature(reconnect).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    said = {
+        name: hint.__forward_arg__
+        for name, hint in ReconnectOptions.__annotations__.items()
+        if name not in of_streams
+    }
+    assert said == taken
+    assert of_streams < ReconnectOptions.__annotations__.keys()

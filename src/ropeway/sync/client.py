@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Literal, Self, cast, overload
+from typing import Any, Literal, Self, TypedDict, Unpack, cast, overload
 
 from .._core.retry import backoff, process_exception
 from .._opening.connecter import Connecter, unix_uri
@@ -106,6 +106,39 @@ class ClientConnection(Connection):
             finally:
                 # The protocol keeps the exception, which keeps this frame: end the cycle here.
                 del self
+
+
+class ReconnectOptions(TypedDict, total=False):
+    """What `reconnect` takes by keyword, for those that pass it on."""
+
+    sock: socket.socket | None
+    ssl: SSLContext | None
+    server_hostname: str | None
+    origin: Origin | None
+    extensions: Sequence[ClientExtensionFactory] | None
+    subprotocols: Sequence[Subprotocol] | None
+    compression: str | None
+    compression_threshold: int
+    additional_headers: HeadersLike | None
+    user_agent_header: str | None
+    preemptive_basic: bool
+    proxy: str | Literal[True] | None
+    proxy_ssl: SSLContext | None
+    proxy_server_hostname: str | None
+    process_exception: Callable[[Exception], Exception | None]
+    open_timeout: float | None
+    ping_interval: float | None
+    ping_timeout: float | None
+    close_timeout: float | None
+    reconnect_delays: Callable[[], Generator[float, None, None]]
+    max_size: int | tuple[int | None, int | None] | None
+    max_queue: int | tuple[int | None, int | None] | None
+    logger: LoggerLike | None
+    create_connection: Callable[..., ClientConnection] | None
+    address: tuple[str, int]
+    source_address: tuple[str, int] | None
+    timeout: float | None
+    all_errors: bool
 
 
 class reconnect(Connecter):  # noqa: N801 - it is called like a function
@@ -273,7 +306,7 @@ def connect(
     uri: str,
     *,
     legacy: Literal[False],
-    **kwargs: Any,
+    **kwargs: Unpack[ReconnectOptions],
 ) -> reconnect: ...
 
 
@@ -282,7 +315,7 @@ def connect(
     uri: str,
     *,
     legacy: Literal[True] | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[ReconnectOptions],
 ) -> ClientConnection: ...
 
 
@@ -290,7 +323,7 @@ def connect(
     uri: str,
     *,
     legacy: bool | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[ReconnectOptions],
 ) -> ClientConnection | reconnect:
     """Connect to the WebSocket server at ``uri``.
 
@@ -333,7 +366,7 @@ def unix_connect(
     uri: str | None = None,
     *,
     legacy: Literal[False],
-    **kwargs: Any,
+    **kwargs: Unpack[ReconnectOptions],
 ) -> reconnect: ...
 
 
@@ -343,7 +376,7 @@ def unix_connect(
     uri: str | None = None,
     *,
     legacy: Literal[True] | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[ReconnectOptions],
 ) -> ClientConnection: ...
 
 
@@ -352,7 +385,7 @@ def unix_connect(
     uri: str | None = None,
     *,
     legacy: bool | None = None,
-    **kwargs: Any,
+    **kwargs: Unpack[ReconnectOptions],
 ) -> ClientConnection | reconnect:
     """Connect to a WebSocket server that listens on a Unix socket.
 
@@ -373,7 +406,7 @@ def unix_connect(
 
 
 def unix_reconnect(
-    path: PathLike | None = None, uri: str | None = None, **kwargs: Any
+    path: PathLike | None = None, uri: str | None = None, **kwargs: Unpack[ReconnectOptions]
 ) -> reconnect:
     """Connect to a WebSocket server that listens on a Unix socket, again and again.
 
@@ -388,13 +421,14 @@ def unix_reconnect(
     Raises:
         ValueError: when not exactly one of ``path`` and ``sock`` is given.
     """
-    sock = kwargs.get("sock")
+    options: dict[str, Any] = {**kwargs}
+    sock = options.get("sock")
     if path is None and sock is None:
         raise ValueError("missing path argument")
     if path is not None and sock is not None:
         raise ValueError("path is incompatible with sock")
-    secure = kwargs.get("ssl") is not None or kwargs.get("ssl_context") is not None
-    return reconnect(unix_uri(uri, secure), unix=True, path=path, **kwargs)
+    secure = options.get("ssl") is not None or options.get("ssl_context") is not None
+    return reconnect(unix_uri(uri, secure), unix=True, path=path, **options)
 
 
 KNOWN = {"all_errors", "path", "timeout", "unix"}
