@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ..opening.peers import ask, request
+from ..opening.peers import ask
+from ..support.http import request
 from . import names
 from .names import connect, idle, port_of, serving, uri_of
 

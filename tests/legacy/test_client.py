@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ..opening.peers import accepting, answering, raw_server, response, silence
+from ..opening.peers import accepting, answering, raw_server, silence
+from ..support.http import response
 from ..support.subject import ConnectionClosed, InvalidURI, SecurityError
 from . import names
 from .names import connect, deprecated, echo, idle, only_ropeway, pair, serve, serving, uri_of

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ..opening.peers import ask, raw_client, request
+from ..opening.peers import ask, raw_client
+from ..support.http import request
 from ..support.subject import ConnectionClosedError, ConnectionClosedOK, State
 from ..support.tls import TLS
 from . import names

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..support.http import request
 from ..support.rawpeer import PING, TEXT, frame
-from .peers import request
 
 HIDDEN = request(line="GET /hidden HTTP/1.1")
 CHUNKED = "Transfer-Encoding: chunked"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import request
+from ..support.names import exceptions
 from ..support.subject import basic_auth, connect
-from .names import exceptions
-from .peers import ask, request
+from .peers import ask
 from .serving import port_of, serving, visiting
 
 

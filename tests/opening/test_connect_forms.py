@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ..support.endpoints import listen, until
+from ..support.http import response
+from ..support.names import CLIENT_LOG, exceptions
 from ..support.rawpeer import RawPeer
 from ..support.subject import ClientConnection, State, connect
-from .names import CLIENT_LOG, exceptions
-from .peers import Exchange, accepting, raw_server, response, silence
+from .peers import Exchange, accepting, raw_server, silence
 
 
 async def test_awaiting_gives_an_open_connection() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
+from ..support.names import exceptions
 from ..support.subject import State, connect, only_ropeway, unix_connect
-from .names import exceptions
-from .peers import RawServer, accepting, raw_server, response
+from .peers import RawServer, accepting, raw_server
 
 
 @contextlib.asynccontextmanager

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from ..support.names import USER_AGENT, Headers, deflate, exceptions
 from ..support.subject import connect, only_ropeway
-from .names import USER_AGENT, Headers, deflate, exceptions
 from .peers import Exchange, RawServer, accepting, raw_server
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
+from ..support.names import exceptions
 from ..support.rawpeer import CLOSE, PING, TEXT, close_payload, frame
 from ..support.subject import ORACLE, connect, only_ropeway
-from .names import exceptions
-from .peers import Exchange, accepting, answering, in_pieces, raw_server, response
+from .peers import Exchange, accepting, answering, in_pieces, raw_server
 
 Answer = Callable[[Exchange], bytes]
 LINES = ["Upgrade: websocket", "Connection: Upgrade"]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ..support.endpoints import listen
+from ..support.names import exceptions
 from ..support.proxies import record_server_name
 from ..support.subject import State, connect
-from .names import exceptions
 from .peers import Exchange, accepting, raw_server
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
 from ..support.proxies import Asked, ConnectProxy, Refused
 from ..support.subject import connect, module, only_ropeway
-from .peers import Exchange, raw_server, response
+from .peers import Exchange, raw_server
 
 pytestmark = only_ropeway
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import request
+from ..support.names import exceptions
 from ..support.subject import connect, only_ropeway, serve
-from .names import exceptions
-from .peers import accepting, raw_client, raw_server, request
+from .peers import accepting, raw_client, raw_server
 from .serving import idle, port_of, serving
 
 PIECES = {"crlf": "\r\n", "lf": "\n", "cr": "\r", "nul": "\0"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from ..support.names import exceptions
 from ..support.proxies import ConnectProxy, Proxy, Socks5Proxy
 from ..support.subject import connect
-from .names import exceptions
 from .peers import accepting, raw_server
 
 

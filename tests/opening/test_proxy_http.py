@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
+from ..support.names import USER_AGENT, exceptions, oracle_mishap
 from ..support.proxies import ConnectProxy, Refused, record_server_name
 from ..support.subject import State, connect, only_ropeway
-from .names import USER_AGENT, exceptions, oracle_mishap
-from .peers import Exchange, accepting, raw_server, response, silence
+from .peers import Exchange, accepting, raw_server, silence
 
 
 async def through(uri: str, proxy: str | None, **options: Any) -> Any:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
+from ..support.names import exceptions
 from ..support.proxies import Proxy, Socks4Proxy, Socks5Proxy
 from ..support.subject import State, connect
-from .names import exceptions
-from .peers import Exchange, accepting, raw_server, response, silence
+from .peers import Exchange, accepting, raw_server, silence
 
 pytest.importorskip("python_socks")
 

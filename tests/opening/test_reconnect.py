@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
+from ..support.names import CLIENT_LOG, exceptions
 from ..support.subject import NAME, connect, only_ropeway
-from .names import CLIENT_LOG, exceptions
-from .peers import Exchange, RawServer, raw_server, response
+from .peers import Exchange, RawServer, raw_server
 
 CLOSE_1000 = b"\x88\x02\x03\xe8"
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import response
+from ..support.names import exceptions
 from ..support.subject import State, connect, unix_connect
-from .names import exceptions
-from .peers import Exchange, RawServer, raw_server, response
+from .peers import Exchange, RawServer, raw_server
 
 MAX_REDIRECTS = 10
 

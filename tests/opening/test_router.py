@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import Reply, request
+from ..support.names import exceptions
 from ..support.subject import module, unix_connect
-from .names import exceptions
-from .peers import Reply, ask, raw_client, request
+from .peers import ask, raw_client
 from .serving import DEFAULTS, port_of, visiting
 
 routing = pytest.importorskip("werkzeug.routing")

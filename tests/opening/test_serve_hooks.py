@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import Reply, request
+from ..support.names import SERVER, SERVER_LOG, Headers, Request, Response, exceptions
 from ..support.subject import ServerConnection, State, only_ropeway
-from .names import SERVER, SERVER_LOG, Headers, Request, Response, exceptions
-from .peers import Reply, ask, raw_client, request
+from .peers import ask, raw_client
 from .serving import idle, port_of, serving, visiting
 
 Hook = Callable[..., Any]

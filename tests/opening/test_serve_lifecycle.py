@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ..support.endpoints import until
+from ..support.http import request
+from ..support.names import exceptions
 from ..support.subject import Server, State, connect, serve
-from .names import exceptions
-from .peers import raw_client, request
+from .peers import raw_client
 from .serving import Visits, echo, idle, port_of, serving, visiting
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import request
+from ..support.names import SERVER_LOG
 from ..support.subject import ServerConnection
-from .names import SERVER_LOG
-from .peers import ask, raw_client, request
+from .peers import ask, raw_client
 from .serving import idle, port_of, serving, visiting
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import request
+from ..support.names import SERVER_LOG, deflate, exceptions
 from ..support.subject import connect, only_ropeway, serve
-from .names import SERVER_LOG, deflate, exceptions
-from .peers import ask, raw_client, request
+from .peers import ask, raw_client
 from .serving import port_of, serving, visiting
 
 Origins = Sequence[Any]

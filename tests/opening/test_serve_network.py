@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from ..support.endpoints import until
+from ..support.http import request
+from ..support.names import SERVER_LOG, exceptions
 from ..support.subject import State, connect, only_ropeway, serve, unix_connect, unix_serve
-from .names import SERVER_LOG, exceptions
-from .peers import raw_client, request
+from .peers import raw_client
 from .serving import Visits, echo, idle, port_of, serving, visiting
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from ..support.http import KEY, request
+from ..support.names import SERVER, exceptions
 from ..support.rawpeer import CLOSE, PING, TEXT, accept_key, close_payload, frame
 from ..support.subject import ORACLE, only_ropeway
-from .names import SERVER, exceptions
-from .peers import KEY, ask, in_pieces, raw_client, request
+from .peers import ask, in_pieces, raw_client
 from .serving import echo, port_of, serving
 
 FAILED = "Failed to open a WebSocket connection"

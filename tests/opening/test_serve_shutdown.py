@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ..support.endpoints import until
+from ..support.http import request
 from ..support.subject import State, only_ropeway
-from .peers import raw_client, request
+from .peers import raw_client
 from .serving import port_of, serving, visiting
 
 

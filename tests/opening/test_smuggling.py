@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ..support.http import request
 from ..support.rawpeer import CLOSE, TEXT, frame
 from ..support.subject import only_ropeway
-from .peers import in_pieces, raw_client, request
+from .peers import in_pieces, raw_client
 from .serving import port_of, serving
 from .smuggling import BEHIND, FORMS, HIDDEN
 

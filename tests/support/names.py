@@ -1,10 +1,10 @@
-"""What the tests of the opening handshake take from the library under test."""
+"""What the tests of the opening handshake take from the library under test, beyond `subject`."""
 
 from __future__ import annotations
 
 import pytest
 
-from ..support.subject import NAME, ORACLE, module
+from .subject import NAME, ORACLE, module
 
 exceptions = module("exceptions")
 Headers = module("datastructures").Headers
