@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from .deadlines import DEADLINE
-from .fronts import DEFAULTS, Address, Front, Function, Work, uri_of
+from .fronts import DEFAULTS, Address, Front, Function, Work
 from .loops import LOOPS, make_run
 from .rawpeer import RawPeer
-from .subject import State, broadcast, connect, serve, unix_connect, unix_serve
+from .subject import State, broadcast, connect, unix_connect
 
 
 class OnAsyncio(Front):
     """A loop on which the test and its connections run."""
 
+    package = "asyncio"
     peer = RawPeer
 
     def __init__(self, name: str, debug: bool | None) -> None:
@@ -30,23 +31,39 @@ class OnAsyncio(Front):
         async with asyncio.timeout(DEADLINE):
             await main
 
-    def connecting(self, address: Address, **options: Any) -> Any:
-        options = {**DEFAULTS, **options}
-        if isinstance(address, str):
-            return unix_connect(address, **options)
-        return connect(uri_of(address, options), **{"proxy": None, **options})
+    def opening(
+        self,
+        uri: str | None,
+        *,
+        path: str | None = None,
+        to: tuple[str, int] | None = None,
+        **options: Any,
+    ) -> Any:
+        if path is not None:
+            return unix_connect(path, uri, **{**DEFAULTS, **options})
+        if to is not None:
+            options["host"], options["port"] = to
+        return connect(uri, **{**DEFAULTS, "proxy": None, **options})
+
+    def reconnecting(self, uri: str, **options: Any) -> AsyncIterator[Any]:
+        connections: AsyncIterator[Any] = aiter(self.opening(uri, **options))
+        return connections
 
     @contextlib.asynccontextmanager
-    async def serving(
-        self, handler: Function, *, path: str | None = None, **options: Any
+    async def listening(
+        self, function: str, handler: Any, path: str | None, **options: Any
     ) -> AsyncIterator[Address]:
+        make = self.maker(function, path)
         options = {**DEFAULTS, **options}
         if path is not None:
-            async with unix_serve(handler, path, **options):
+            async with make(handler, path, **options):
                 yield path
             return
-        async with serve(handler, "127.0.0.1", 0, **options) as server:
+        async with make(handler, "127.0.0.1", 0, **options) as server:
             yield next(iter(server.sockets)).getsockname()[1]
+
+    def handler(self, function: Function) -> Function:
+        return function
 
     async def broadcast(self, connections: list[Any], message: Any) -> None:
         broadcast(connections, message)

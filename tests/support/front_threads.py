@@ -7,13 +7,13 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
-from ropeway.sync.client import connect, unix_connect
-from ropeway.sync.server import broadcast, serve, unix_serve
+from ropeway.sync.client import connect, reconnect, unix_connect
+from ropeway.sync.server import broadcast
 
-from .fronts import DEFAULTS, GRACE, Address, Front, Function, Work, uri_of, without_write_limit
+from .fronts import DEFAULTS, GRACE, Address, Front, Function, Work, without_write_limit
 from .rawpeer import RawPeer
 
 PATIENCE = 60.0
@@ -72,7 +72,7 @@ class Side:
         assert self.sync.wait_closed()
 
     def __aiter__(self) -> Any:
-        return Messages(iter(self.sync))
+        return Turns(iter(self.sync))
 
 
 def as_coroutine(function: Callable[..., Any]) -> Function:
@@ -82,16 +82,21 @@ def as_coroutine(function: Callable[..., Any]) -> Function:
     return call
 
 
-class Messages:
-    def __init__(self, iterator: Any) -> None:
-        self._iterator = iterator
+class Turns:
+    """What an iterator gives, for ``async for``."""
 
-    def __aiter__(self) -> Messages:
+    def __init__(
+        self, iterator: Iterator[Any], wrap: Callable[[Any], Any] = lambda item: item
+    ) -> None:
+        self._iterator = iterator
+        self._wrap = wrap
+
+    def __aiter__(self) -> Turns:
         return self
 
     async def __anext__(self) -> Any:
         try:
-            return next(self._iterator)
+            return self._wrap(next(self._iterator))
         except StopIteration:
             raise StopAsyncIteration from None
 
@@ -100,6 +105,7 @@ class Threads(Front):
     """The thread of the test, and those that it starts."""
 
     name = "threads"
+    package = "sync"
     peer = Peer
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
@@ -109,35 +115,51 @@ class Threads(Front):
             work.check()
 
     @contextlib.asynccontextmanager
-    async def connecting(self, address: Address, **options: Any) -> AsyncIterator[Any]:
+    async def opening(
+        self,
+        uri: str | None,
+        *,
+        path: str | None = None,
+        to: tuple[str, int] | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Any]:
         options = without_write_limit({**DEFAULTS, **options})
-        if isinstance(address, str):
-            connected = unix_connect(address, **options)
+        if to is not None:
+            options["address"] = to
+        if path is not None:
+            connected = unix_connect(path, uri, **options)
         else:
-            connected = connect(uri_of(address, options), **{"proxy": None, **options})
+            assert uri is not None
+            connected = connect(uri, **{"proxy": None, **options})
         with connected as connection:
             yield Side(connection)
 
+    def reconnecting(self, uri: str, **options: Any) -> AsyncIterator[Any]:
+        options = {**DEFAULTS, "proxy": None, **options}
+        return Turns(iter(reconnect(uri, **options)), Side)
+
     @contextlib.asynccontextmanager
-    async def serving(
-        self, handler: Function, *, path: str | None = None, **options: Any
+    async def listening(
+        self, function: str, handler: Any, path: str | None, **options: Any
     ) -> AsyncIterator[Address]:
         options = without_write_limit({**DEFAULTS, **options})
-
-        def handle(connection: Any) -> None:
-            drive(handler(Side(connection)))
-
-        if path is not None:
-            made = unix_serve(handle, path, **options)
-        else:
-            made = serve(handle, "127.0.0.1", 0, **options)
-        with made as server:
+        where = ("127.0.0.1", 0) if path is None else (path,)
+        with self.maker(function, path)(handler, *where, **options) as server:
             forever = self.start(as_coroutine(server.serve_forever))
             try:
                 yield path or server.socket.getsockname()[1]
             finally:
                 server.shutdown()
                 await forever.result()
+
+    def handler(self, function: Function) -> Callable[..., None]:
+        def handle(connection: Any, **arguments: Any) -> None:
+            drive(function(Side(connection), **arguments))
+
+        return handle
+
+    def hook(self, function: Function) -> Callable[..., Any]:
+        return lambda *arguments: drive(function(*arguments))
 
     async def broadcast(self, connections: list[Any], message: Any) -> None:
         broadcast([ws.sync for ws in connections], message)

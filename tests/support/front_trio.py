@@ -13,10 +13,10 @@ import pytest
 import trio
 
 from ropeway.trio.client import connect, unix_connect
-from ropeway.trio.server import Server, broadcast, serve, unix_serve
+from ropeway.trio.server import Server, broadcast
 
 from .deadlines import DEADLINE
-from .fronts import DEFAULTS, GRACE, Address, Front, Function, Work, uri_of, without_write_limit
+from .fronts import DEFAULTS, GRACE, Address, Front, Function, Work, without_write_limit
 from .rawpeer import RawPeer
 
 
@@ -79,10 +79,24 @@ class Side:
         await self.trio.aclose(*arguments)
 
 
+class Turns:
+    """Connections, one after the other, as a test has them."""
+
+    def __init__(self, connections: Any) -> None:
+        self._connections = connections
+
+    def __aiter__(self) -> Turns:
+        return self
+
+    async def __anext__(self) -> Side:
+        return Side(await anext(self._connections))
+
+
 class OnTrio(Front):
     """A run of trio's, with a nursery for what the test starts."""
 
     name = "trio"
+    package = "trio"
     peer = Peer
     _nursery: trio.Nursery
 
@@ -106,37 +120,53 @@ class OnTrio(Front):
             pytest.fail("tasks are still running:\n" + "\n".join(left), pytrace=False)
 
     @contextlib.asynccontextmanager
-    async def connecting(self, address: Address, **options: Any) -> AsyncIterator[Any]:
+    async def opening(
+        self,
+        uri: str | None,
+        *,
+        path: str | None = None,
+        to: tuple[str, int] | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Any]:
         options = without_write_limit({**DEFAULTS, **options})
-        if isinstance(address, str):
-            connecter = unix_connect(address, **options)
+        if to is not None:
+            options["host"], options["port"] = to
+        if path is not None:
+            connecter = unix_connect(path, uri, **options)
         else:
-            connecter = connect(uri_of(address, options), **{"proxy": None, **options})
+            assert uri is not None
+            connecter = connect(uri, **{"proxy": None, **options})
         connection = await connecter.connect(self._nursery)
         try:
             yield Side(connection)
         finally:
             await connection.aclose()
 
+    def reconnecting(self, uri: str, **options: Any) -> AsyncIterator[Any]:
+        return Turns(aiter(connect(uri, **{**DEFAULTS, "proxy": None, **options})))
+
     @contextlib.asynccontextmanager
-    async def serving(
-        self, handler: Function, *, path: str | None = None, **options: Any
+    async def listening(
+        self, function: str, handler: Any, path: str | None, **options: Any
     ) -> AsyncIterator[Address]:
         options = without_write_limit({**DEFAULTS, **options})
-
-        async def handle(connection: Any) -> None:
-            await handler(Side(connection))
-
+        make = self.maker(function, path)
         if path is not None:
-            start = functools.partial(unix_serve, handle, path, **options)
+            start = functools.partial(make, handler, path, **options)
         else:
-            start = functools.partial(serve, handle, 0, host="127.0.0.1", **options)
+            start = functools.partial(make, handler, 0, host="127.0.0.1", **options)
         server: Server = await self._nursery.start(start)
         try:
             yield path or server.listeners[0].socket.getsockname()[1]
         finally:
             with trio.CancelScope(shield=True):
                 await server.aclose()
+
+    def handler(self, function: Function) -> Function:
+        async def handle(connection: Any, **arguments: Any) -> None:
+            await function(Side(connection), **arguments)
+
+        return handle
 
     async def broadcast(self, connections: list[Any], message: Any) -> None:
         await broadcast([ws.trio for ws in connections], message)

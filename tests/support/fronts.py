@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import importlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from types import ModuleType
 from typing import Any, ClassVar
 
 from .rawpeer import RawPeer
+from .subject import NAME
 
 GRACE = 5.0
 """Seconds in which what a test has started may end that the test did not wait for."""
@@ -60,11 +63,17 @@ class Front(abc.ABC):
 
     Attributes:
         name: the parameter of the tests.
+        package: where its connections are, in the library under test.
         peer: a raw peer that waits as the test does.
     """
 
     name: ClassVar[str]
+    package: ClassVar[str]
     peer: type[RawPeer]
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of its package: "client", "server" or "router"."""
+        return importlib.import_module(f"{NAME}.{self.package}.{name}")
 
     @abc.abstractmethod
     def run(self, main: Coroutine[Any, Any, None]) -> None:
@@ -73,16 +82,62 @@ class Front(abc.ABC):
     # Connections
 
     @abc.abstractmethod
+    def opening(
+        self,
+        uri: str | None,
+        *,
+        path: str | None = None,
+        to: tuple[str, int] | None = None,
+        **options: Any,
+    ) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Connect to a URI; close the connection at the end.
+
+        ``path`` is that of a Unix socket, ``to`` leads elsewhere than the URI says.
+        """
+
     def connecting(
         self, address: Address, **options: Any
     ) -> contextlib.AbstractAsyncContextManager[Any]:
         """Connect to a server; close the connection at the end."""
+        if isinstance(address, str):
+            return self.opening(None, path=address, **options)
+        return self.opening(uri_of(address, options), **options)
 
     @abc.abstractmethod
+    def reconnecting(self, uri: str, **options: Any) -> AsyncIterator[Any]:
+        """Connect again and again, for each turn of a loop."""
+
     def serving(
         self, handler: Function, *, path: str | None = None, **options: Any
     ) -> contextlib.AbstractAsyncContextManager[Address]:
         """Serve on 127.0.0.1 or at a path, and yield the address."""
+        return self.listening("serve", self.handler(handler), path, **options)
+
+    def routing(
+        self, url_map: Any, *, path: str | None = None, **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[Address]:
+        """Serve the handlers of a map of URLs, each made by `handler`."""
+        return self.listening("route", url_map, path, **options)
+
+    @abc.abstractmethod
+    def listening(
+        self, function: str, handler: Any, path: str | None, **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[Address]:
+        """Serve with the function of that name, or with that for Unix sockets."""
+
+    def maker(self, function: str, path: str | None) -> Callable[..., Any]:
+        """Give what makes a server."""
+        module = self.module({"serve": "server", "route": "router"}[function])
+        made: Callable[..., Any] = getattr(module, function if path is None else f"unix_{function}")
+        return made
+
+    @abc.abstractmethod
+    def handler(self, function: Function) -> Callable[..., Any]:
+        """Make a handler of a coroutine function, for what takes one of this front end's."""
+
+    def hook(self, function: Function) -> Callable[..., Any]:
+        """Make a hook of a server, which gets the connection as it is."""
+        return function
 
     @abc.abstractmethod
     async def broadcast(self, connections: list[Any], message: Any) -> None:
@@ -181,7 +236,7 @@ class Handed:
         await self.over.wait()
 
 
-def uri_of(address: Address, options: dict[str, Any]) -> str:
+def uri_of(address: int, options: dict[str, Any]) -> str:
     """Make the URI for the address; the certificates of the tests are for localhost."""
     return f"wss://localhost:{address}/" if "ssl" in options else f"ws://127.0.0.1:{address}/"
 
