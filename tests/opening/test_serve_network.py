@@ -1,4 +1,4 @@
-"""Where a server listens: hosts, ports, given sockets, Unix sockets, TLS."""
+"""Where a server listens: hosts, ports, given sockets, Unix sockets, TLS; what its transports are like."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ import pytest
 from ..support.endpoints import until
 from ..support.http import request
 from ..support.names import SERVER_LOG, exceptions
-from ..support.subject import State, connect, only_ropeway, serve, unix_connect, unix_serve
+from ..support.subject import (
+    ServerConnection,
+    State,
+    connect,
+    only_ropeway,
+    serve,
+    unix_connect,
+    unix_serve,
+)
 from .peers import raw_client
 from .serving import Visits, echo, idle, port_of, serving, visiting
 
@@ -282,3 +290,18 @@ async def test_many_at_once() -> None:
 
 async def opening(server: Any) -> Any:
     return await visiting(server)
+
+
+@only_ropeway
+async def test_without_a_write_limit_there_is_the_default() -> None:
+    class Mine(ServerConnection):  # type: ignore[misc, valid-type]
+        pass
+
+    async def handler(connection: Any) -> None:
+        _, high = connection.transport.get_write_buffer_limits()
+        await connection.send(str(high))
+
+    for create in [None, Mine]:
+        async with serving(handler, create_connection=create, write_limit=None) as server:
+            async with visiting(server) as connection:
+                assert await connection.recv() == str(2**15)
