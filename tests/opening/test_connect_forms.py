@@ -252,3 +252,31 @@ async def test_the_default_logger(caplog: pytest.LogCaptureFixture) -> None:
     assert "> GET / HTTP/1.1" in [r.getMessage() for r in caplog.records if r.name == CLIENT_LOG]
     (record,) = [r for r in caplog.records if r.getMessage() == "> GET / HTTP/1.1"]
     assert record.websocket.id == connection.id  # type: ignore[attr-defined]
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("override", ["host", "port"])
+async def test_an_override_holds_for_one_origin_only(override: str) -> None:
+    targets = {"/near": "/new", "/far": "ws://elsewhere.example/new"}
+
+    async def directions(exchange: Exchange) -> None:
+        if exchange.path in targets:
+            location = f"Location: {targets[exchange.path]}"
+            exchange.writer.write(response("302 Found", location))
+        else:
+            await accepting(exchange)
+
+    async with raw_server(directions) as server:
+        options = {"host": "127.0.0.1"} if override == "host" else {"port": server.port}
+        connection = await connect(server.uri("/near"), **options)
+        connection.transport.abort()
+        await connection.wait_closed()
+        with pytest.raises(ValueError) as caught:
+            await connect(server.uri("/far"), **options)
+    assert str(caught.value) == (
+        "cannot follow cross-origin redirect to ws://elsewhere.example/new "
+        "with an explicit host or port"
+    )
+    assert [exchange.path for exchange in server.requests] == ["/near", "/new", "/far"]

@@ -1,4 +1,4 @@
-"""Where a server listens: hosts, ports, given sockets, Unix sockets, TLS; what its transports are like."""
+"""Where a server listens: hosts, ports, given sockets, Unix sockets, TLS; and its write limit."""
 
 from __future__ import annotations
 

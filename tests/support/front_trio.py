@@ -131,6 +131,9 @@ class OnTrio(Front):
         options = without_write_limit({**DEFAULTS, **options})
         if to is not None:
             options["host"], options["port"] = to
+        if "sock" in options:
+            sock = trio.socket.from_stdlib_socket(options.pop("sock"))
+            options["stream"] = trio.SocketStream(sock)
         if path is not None:
             connecter = unix_connect(path, uri, **options)
         else:
