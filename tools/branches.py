@@ -15,11 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "build" / "coverage"
 
+OPENING = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.glob("tests/contract/test_opening_*.py")
+)
+
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "_core": (("_core/*",), ("tests/core", "tests/wire", "tests/protocol")),
     "protocol": (("protocol.py", "client.py", "server.py"), ("tests/protocol", "tests/core")),
     "extensions": (("extensions/*",), ("tests/extensions", "tests/core", "tests/wire")),
-    "_opening": (("_opening/*", "proxy.py"), ("tests/plans", "tests/opening")),
+    "_opening": (("_opening/*", "proxy.py"), ("tests/plans", "tests/opening", *OPENING)),
     "_wire": (("_wire/kernels_py.py",), ("tests/wire",)),
     "words": (
         (

@@ -53,7 +53,7 @@ ROWS = [
         "the handshake fails cleanly",
         (
             "tests/extensions/test_negotiation.py",
-            "tests/opening/test_serve_negotiation.py::test_extensions",
+            "tests/contract/test_opening_terms.py::test_extensions",
         ),
     ),
     Elsewhere(
@@ -71,10 +71,10 @@ ROWS = [
         "Origin and Host",
         "exact",
         (
-            "tests/opening/test_serve_negotiation.py::test_origins",
-            "tests/opening/test_serve_negotiation.py::test_same_origin",
-            "tests/opening/test_serve_negotiation.py::test_hosts",
-            "tests/opening/test_serve_negotiation.py::test_two_are_too_many",
+            "tests/contract/test_opening_terms.py::test_origins",
+            "tests/contract/test_opening_terms.py::test_same_origin",
+            "tests/contract/test_opening_terms.py::test_hosts",
+            "tests/contract/test_opening_terms.py::test_two_are_too_many",
         ),
     ),
     Elsewhere(
@@ -82,7 +82,7 @@ ROWS = [
         "redirects and proxies",
         "credentials never leave their origin, TLS is never given up, loops end",
         (
-            "tests/opening/test_redirects.py",
+            "tests/contract/test_opening_redirects.py",
             "tests/plans/test_redirects.py",
             "tests/plans/test_credentials.py",
             "tests/opening/test_proxy_http.py::test_headers_for_the_server_are_not_shown_to_the_proxy",
@@ -92,7 +92,7 @@ ROWS = [
         19,
         "CR, LF and NUL in a caller's values",
         "ValueError before a byte is written",
-        ("tests/opening/test_injection.py",),
+        ("tests/contract/test_opening_injection.py",),
     ),
     Elsewhere(
         20,
@@ -104,7 +104,7 @@ ROWS = [
         21,
         "timing of passwords",
         "compared as bytes, in constant time; unknown names take as long",
-        ("tests/opening/test_basic_auth.py",),
+        ("tests/contract/test_opening_credentials.py",),
     ),
 ]
 

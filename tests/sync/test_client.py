@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http
 import socket
 import threading
 import warnings
@@ -16,10 +15,8 @@ import pytest
 
 from ropeway import (
     InvalidProxyStatus,
-    InvalidStatus,
     InvalidURI,
     ProxyError,
-    SecurityError,
     State,
 )
 from ropeway.sync.client import ClientConnection, connect, reconnect, unix_connect, unix_reconnect
@@ -97,20 +94,6 @@ def test_legacy_false_gives_reconnect() -> None:
             assert ws.recv() == "tea"
         with connecter as again:
             assert again is not ws
-
-
-def test_reconnecting() -> None:
-    with serving() as server:
-        seen = []
-        for ws in reconnect(uri(server), proxy=None):
-            seen.append(ws)
-            ws.send("tea")
-            assert ws.recv() == "tea"
-            if len(seen) == 3:
-                break
-        assert len(set(seen)) == 3
-        ws.close()
-        assert all(one.state is State.CLOSED for one in seen)
 
 
 def test_reconnecting_after_failures() -> None:
@@ -286,42 +269,6 @@ def test_a_proxy_that_refuses() -> None:
 
 
 # The opening handshake
-
-
-def test_redirects() -> None:
-    def process_request(connection: Any, request: Any) -> Any:
-        if request.path != "/here":
-            response = connection.respond(http.HTTPStatus.FOUND, "there")
-            response.headers["Location"] = "/here"
-            return response
-        return None
-
-    with serving(process_request=process_request) as server, connecting(server) as ws:
-        assert ws.request is not None
-        assert ws.request.path == "/here"
-        ws.send("tea")
-        assert ws.recv() == "tea"
-
-
-def test_redirects_without_end() -> None:
-    def process_request(connection: Any, request: Any) -> Any:
-        response = connection.respond(http.HTTPStatus.FOUND, "there")
-        response.headers["Location"] = "/"
-        return response
-
-    with serving(process_request=process_request) as server:
-        with pytest.raises(SecurityError, match="more than 10 redirects"):
-            connecting(server)
-
-
-def test_a_server_that_refuses() -> None:
-    def process_request(connection: Any, request: Any) -> Any:
-        return connection.respond(http.HTTPStatus.NOT_FOUND, "no such thing\n")
-
-    with serving(process_request=process_request) as server:
-        with pytest.raises(InvalidStatus, match="404") as raised:
-            connecting(server)
-        assert raised.value.response.body == b"no such thing\n"
 
 
 def test_a_server_that_says_nothing() -> None:

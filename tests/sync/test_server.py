@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http
 import logging
 import socket
 import threading
@@ -12,8 +11,7 @@ import pytest
 
 from ropeway import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 from ropeway.sync.client import connect
-from ropeway.sync.router import Router, route, unix_route
-from ropeway.sync.server import Server, ServerConnection, basic_auth, broadcast, serve, unix_serve
+from ropeway.sync.server import Server, ServerConnection, broadcast, serve, unix_serve
 
 from ..support.tls import TLS
 from .serving import connecting, echo, pair, running, serving, until, uri
@@ -24,16 +22,6 @@ def test_a_handler_that_returns_closes_the_connection() -> None:
         assert ws.recv() == "bye"
         with pytest.raises(ConnectionClosedOK, match="1000"):
             ws.recv()
-
-
-def test_a_handler_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    def handler(connection: Any) -> None:
-        raise KeyError("broken")
-
-    with serving(handler) as server, connecting(server) as ws:
-        with pytest.raises(ConnectionClosed, match="1011"):
-            ws.recv()
-    assert "connection handler failed" in caplog.text
 
 
 def test_a_handler_with_a_path() -> None:
@@ -57,60 +45,6 @@ def test_connections_are_those_that_are_open() -> None:
         assert server.connections == set()
 
 
-def test_process_request_and_process_response() -> None:
-    def process_request(connection: Any, request: Any) -> Any:
-        assert connection.request is request
-        if request.path == "/health":
-            return connection.respond(http.HTTPStatus.OK, "well\n")
-        return None
-
-    def process_response(connection: Any, request: Any, response: Any) -> None:
-        response.headers["X-Path"] = request.path
-
-    with serving(process_request=process_request, process_response=process_response) as server:
-        with pytest.raises(InvalidStatus) as raised:
-            connect(f"{uri(server)}health", proxy=None)
-        assert raised.value.response.body == b"well\n"
-        with connecting(server) as ws:
-            assert ws.response is not None
-            assert ws.response.headers["X-Path"] == "/"
-
-
-def test_a_callback_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    def process_request(connection: Any, request: Any) -> Any:
-        raise KeyError("broken")
-
-    with serving(process_request=process_request) as server:
-        with pytest.raises(InvalidStatus, match="500"):
-            connecting(server)
-    assert "process_request failed" in caplog.text
-
-
-def test_select_subprotocol() -> None:
-    def select(connection: Any, offered: Any) -> Any:
-        assert connection.request.path == "/"
-        return offered[-1]
-
-    with serving(select_subprotocol=select, subprotocols=["a", "b"]) as server:
-        with connecting(server, subprotocols=["a", "b"]) as ws:
-            assert ws.subprotocol == "b"
-
-
-def test_basic_auth() -> None:
-    names = []
-
-    def handler(connection: Any) -> None:
-        names.append(connection.username)
-
-    guard = basic_auth("realm", ("ann", "secret"))
-    with serving(handler, process_request=guard) as server:
-        with pytest.raises(InvalidStatus, match="401"):
-            connecting(server)
-        with connect(uri(server).replace("//", "//ann:secret@"), proxy=None) as ws:
-            ws.wait_closed(5)
-    assert names == ["ann"]
-
-
 def test_max_connections_and_hosts() -> None:
     with serving(max_connections=1) as server, connecting(server):
         with pytest.raises(InvalidStatus, match="503"):
@@ -118,50 +52,6 @@ def test_max_connections_and_hosts() -> None:
     with serving(hosts=["example.com"]) as server:
         with pytest.raises(InvalidStatus, match="403|400|421"):
             connecting(server)
-
-
-def test_routing() -> None:
-    routing = pytest.importorskip("werkzeug.routing")
-
-    def channel(connection: Any, number: int) -> None:
-        connection.send(f"channel {number}")
-
-    url_map = routing.Map(
-        [
-            routing.Rule("/channel/<int:number>", endpoint=channel),
-            routing.Rule("/old", redirect_to="/channel/7"),
-        ]
-    )
-    with route(url_map, "127.0.0.1", 0) as server, running(server.serve_forever):
-        for path in ("channel/7", "old"):
-            with connect(f"{uri(server)}{path}", proxy=None) as ws:
-                assert ws.recv() == "channel 7"
-        with pytest.raises(InvalidStatus, match="404"):
-            connect(f"{uri(server)}nowhere", proxy=None)
-        server.shutdown()
-
-
-def test_routing_asks_the_caller_first(tmp_path: Any) -> None:
-    routing = pytest.importorskip("werkzeug.routing")
-
-    def refuse(connection: Any, request: Any) -> Any:
-        return connection.respond(http.HTTPStatus.FORBIDDEN, "no\n")
-
-    class Special(Router):
-        pass
-
-    url_map = routing.Map([routing.Rule("/", endpoint=echo)])
-    with (
-        unix_route(
-            url_map, str(tmp_path / "s"), process_request=refuse, create_router=Special
-        ) as server,
-        running(server.serve_forever),
-    ):
-        from ropeway.sync.client import unix_connect
-
-        with pytest.raises(InvalidStatus, match="403"):
-            unix_connect(str(tmp_path / "s"))
-        server.shutdown()
 
 
 # Broadcast
@@ -234,13 +124,6 @@ def test_shutdown_by_a_handler_is_refused() -> None:
     with serving(handler) as server, connecting(server) as ws:
         assert ws.wait_closed(5)
     assert "by a connection handler" in str(outcome[0])
-
-
-def test_slow_requests_are_refused() -> None:
-    with serving(open_timeout=0.05) as server:
-        with socket.create_connection(server.socket.getsockname()) as slow:
-            slow.sendall(b"GET / HTTP/1.1\r\n")
-            assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
 def test_logs(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,14 +25,11 @@ from ropeway.exceptions import (
 )
 from ropeway.extensions import ClientExtensionFactory, Extension, ServerExtensionFactory
 from ropeway.frames import Frame
-from ropeway.http11 import Request, Response
 from ropeway.protocol import State
 from ropeway.trio.client import connect, unix_connect
-from ropeway.trio.router import route, unix_route
 from ropeway.trio.server import (
     Server,
     ServerConnection,
-    basic_auth,
     broadcast,
     serve,
     unix_serve,
@@ -115,20 +112,6 @@ async def test_who_is_in_the_opening_handshake_gets_503() -> None:
             await server.aclose()
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 503 ")
         await stream.aclose()
-
-
-@in_trio
-async def test_a_handler_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(connection: ServerConnection) -> None:
-        raise KeyError("handler")
-
-    async with serving(handler) as server, connecting(server) as near:
-        with pytest.raises(ConnectionClosedError) as caught:
-            await near.recv()
-        assert caught.value.rcvd is not None and caught.value.rcvd.code == 1011
-    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert record.getMessage() == "connection handler failed"
-    assert record.name == "ropeway.server"
 
 
 def run(program: str, *, interrupt: bool = False) -> subprocess.CompletedProcess[str]:
@@ -271,48 +254,6 @@ async def test_tls(tls: TLS) -> None:
 
 
 @in_trio
-async def test_process_request_may_be_a_coroutine_function() -> None:
-    async def refuse(connection: ServerConnection, request: Request) -> Response | None:
-        await trio.lowlevel.checkpoint()
-        return connection.respond(418, request.path)
-
-    async with serving(process_request=refuse) as server:
-        with pytest.raises(InvalidStatus) as caught:
-            async with connecting(server):
-                raise AssertionError
-        assert caught.value.response.body == b"/"
-
-
-@in_trio
-async def test_process_response_changes_the_response() -> None:
-    def name(connection: ServerConnection, request: Request, response: Response) -> None:
-        response.headers["X-Name"] = "trio"
-
-    async with serving(process_response=name) as server, connecting(server) as near:
-        assert near.response is not None
-        assert near.response.headers["X-Name"] == "trio"
-
-
-@in_trio
-async def test_basic_auth() -> None:
-    async def check(username: str, password: str) -> bool:
-        await trio.lowlevel.checkpoint()
-        return password == "right"
-
-    async def tell(connection: ServerConnection) -> None:
-        await connection.send(connection.username)
-
-    async with serving(tell, process_request=basic_auth("x", check_credentials=check)) as server:
-        address = uri(server).removeprefix("ws://")
-        async with connect(f"ws://ann:right@{address}", proxy=None) as near:
-            assert await near.recv() == "ann"
-        with pytest.raises(InvalidStatus) as caught:
-            async with connect(f"ws://ann:wrong@{address}", proxy=None):
-                raise AssertionError
-        assert caught.value.response.status_code == 401
-
-
-@in_trio
 async def test_max_connections() -> None:
     async with serving(max_connections=1) as server:
         async with connecting(server):
@@ -324,20 +265,6 @@ async def test_max_connections() -> None:
             await trio.lowlevel.checkpoint()
         async with connecting(server):
             pass
-
-
-@in_trio
-async def test_create_connection_makes_the_connections() -> None:
-    class Own(ServerConnection):
-        async def send_twice(self, message: str) -> None:
-            await self.send(message)
-            await self.send(message)
-
-    async def handler(connection: Own) -> None:
-        await connection.send_twice("own")
-
-    async with serving(handler, create_connection=Own) as server, connecting(server) as near:
-        assert [await near.recv(), await near.recv()] == ["own", "own"]
 
 
 @in_trio
@@ -389,31 +316,6 @@ async def test_a_connection_that_goes_wrong_does_not_end_the_server(
             assert await near.recv() == "hello"
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "connection failed" in [record.getMessage() for record in errors]
-
-
-@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
-@in_trio
-async def test_routes(tmp_path: Path) -> None:
-    routing = pytest.importorskip("werkzeug.routing")
-
-    async def channel(connection: ServerConnection, number: int) -> None:
-        await connection.send(f"channel {number}")
-
-    url_map = routing.Map([routing.Rule("/channel/<int:number>", endpoint=channel)])
-    async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(functools.partial(route, url_map, 0, host="127.0.0.1"))
-        async with connect(uri(server) + "channel/7", proxy=None) as near:
-            assert await near.recv() == "channel 7"
-        with pytest.raises(InvalidStatus) as caught:
-            async with connecting(server):
-                raise AssertionError
-        assert caught.value.response.status_code == 404
-        await server.aclose()
-        path = tmp_path / "socket"
-        server = await nursery.start(unix_route, url_map, path)
-        async with unix_connect(path, "ws://localhost/channel/8", proxy=None) as near:
-            assert await near.recv() == "channel 8"
-        await server.aclose()
 
 
 # Many
