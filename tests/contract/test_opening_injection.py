@@ -108,8 +108,8 @@ async def test_a_server_sends_no_line_of_its_own(
 
 
 @only_ropeway
-@pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
-async def test_a_server_does_not_start(front: Front, piece: str) -> None:
-    with pytest.raises(ValueError, match="server_header is 'a"):
-        async with front.serving(idle, server_header=f"a{piece}X-Evil: 1"):
-            pass
+async def test_a_server_does_not_start(front: Front) -> None:
+    for piece in PIECES.values():
+        with pytest.raises(ValueError, match="server_header is 'a"):
+            async with front.serving(idle, server_header=f"a{piece}X-Evil: 1"):
+                pass

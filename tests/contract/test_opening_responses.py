@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -41,6 +42,19 @@ async def failure(front: Front, answer: Answer, **options: Any) -> Any:
         return await openings.failure(front, server.uri(), **options)
 
 
+async def failures(front: Front, answers: Iterable[Answer]) -> list[Any]:
+    """Return the exception with which the opening fails, for each answer."""
+    scripts = [answering(answer) for answer in answers]
+
+    async def script(exchange: Exchange) -> None:
+        await scripts[int(exchange.path[1:])](exchange)
+
+    async with raw_server(front, script) as server:
+        return [
+            await openings.failure(front, server.uri(f"/{index}")) for index in range(len(scripts))
+        ]
+
+
 # Accepted
 
 GOOD: list[tuple[str, Answer]] = [
@@ -61,11 +75,16 @@ GOOD: list[tuple[str, Answer]] = [
 ]
 
 
-@pytest.mark.parametrize("answer", [row[1] for row in GOOD], ids=[row[0] for row in GOOD])
-async def test_a_good_response_opens(front: Front, answer: Answer) -> None:
-    async with raw_server(front, holding(answer)) as server:
-        ws = await visit(front, server.uri())
-    assert ws.response.status_code == 101
+async def test_a_good_response_opens(front: Front) -> None:
+    scripts = {name: holding(answer) for name, answer in GOOD}
+
+    async def script(exchange: Exchange) -> None:
+        await scripts[exchange.path[1:]](exchange)
+
+    async with raw_server(front, script) as server:
+        for name in scripts:
+            ws = await visit(front, server.uri(f"/{name}"))
+            assert ws.response.status_code == 101, name
 
 
 async def test_the_response_is_kept(front: Front) -> None:
@@ -246,18 +265,14 @@ BODIES: list[tuple[str, bytes, bytes]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("answer", "body"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES]
-)
-async def test_another_status_is_refused_with_its_body(
-    front: Front, answer: bytes, body: bytes
-) -> None:
-    refusal = await failure(front, answer)
-    assert type(refusal) is exceptions.InvalidStatus
-    status = int(answer[9:12])
-    assert str(refusal) == f"server rejected WebSocket connection: HTTP {status}"
-    assert refusal.response.status_code == status
-    assert refusal.response.body == body
+async def test_another_status_is_refused_with_its_body(front: Front) -> None:
+    refusals = await failures(front, [row[1] for row in BODIES])
+    for (case, answer, body), refusal in zip(BODIES, refusals, strict=True):
+        assert type(refusal) is exceptions.InvalidStatus, case
+        status = int(answer[9:12])
+        assert str(refusal) == f"server rejected WebSocket connection: HTTP {status}"
+        assert refusal.response.status_code == status
+        assert refusal.response.body == body
 
 
 async def test_status_reason_and_headers_are_kept(front: Front) -> None:
@@ -421,19 +436,15 @@ BROKEN: list[tuple[str, bytes, type[BaseException] | str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind", "text"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN]
-)
-async def test_a_broken_response(
-    front: Front, answer: bytes, kind: type[BaseException] | str, text: str
-) -> None:
-    refusal = await failure(front, answer)
-    assert type(refusal) is exceptions.InvalidMessage
-    assert str(refusal) == "did not receive a valid HTTP response"
-    expected = getattr(exceptions, kind) if isinstance(kind, str) else kind
-    assert isinstance(refusal.__cause__, expected)
-    if text:
-        assert str(refusal.__cause__) == text
+async def test_a_broken_response(front: Front) -> None:
+    refusals = await failures(front, [row[1] for row in BROKEN])
+    for (case, _, kind, text), refusal in zip(BROKEN, refusals, strict=True):
+        assert type(refusal) is exceptions.InvalidMessage, case
+        assert str(refusal) == "did not receive a valid HTTP response"
+        expected = getattr(exceptions, kind) if isinstance(kind, str) else kind
+        assert isinstance(refusal.__cause__, expected), case
+        if text:
+            assert str(refusal.__cause__) == text
 
 
 async def test_a_status_line_that_is_too_long(front: Front) -> None:
