@@ -361,7 +361,27 @@ async def test_the_client_leaves_during_process_request(
 async def test_a_client_gives_up(front: Front) -> None:
     async with raw_server(front, silence) as server:
         error = await failure(front, server.uri(), TimeoutError, open_timeout=0.05)
-    assert str(error).startswith("timed out ")
+    threads = front.name == "threads"
+    during = "while waiting for handshake response" if threads else "during opening handshake"
+    assert str(error) == f"timed out {during}"
+
+
+@not_on("threads", reason="a thread can't be cancelled")
+async def test_a_client_that_is_cancelled_leaves(front: Front) -> None:
+    asked, left = front.make_event(), front.make_event()
+
+    async def wait(exchange: Exchange) -> None:
+        asked.set()
+        await exchange.hold()
+        left.set()
+
+    async with raw_server(front, wait) as server:
+        opening = front.start(visit, front, server.uri())
+        await asked.wait()
+        opening.cancel()
+        await opening.ended()
+        assert opening.cancelled
+        await left.wait()
 
 
 async def test_a_client_has_one_limit_for_all_hops(front: Front) -> None:

@@ -97,6 +97,8 @@ class ConnectOptions(Options):
 
     Args:
         uri: where to connect.
+        carrier: what the front end calls a connection given to it, for exceptions.
+        override: what it calls that which leads the stream elsewhere.
 
     Raises:
         InvalidURI: when ``uri`` is not a WebSocket URI.
@@ -114,6 +116,8 @@ class ConnectOptions(Options):
     proxy: str | Literal[True] | None = True
     process_exception: Callable[[Exception], Exception | None] = process_exception
     reconnect_delays: Callable[[], Generator[float, None, None]] = backoff
+    carrier: str = "socket"
+    override: str = "host or port"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ws_uri", parse_uri(self.uri))

@@ -36,7 +36,7 @@ def process_redirect(options: ConnectOptions, exc: Exception) -> Exception | str
     uri = urljoin(options.uri, location)
     new = parse_uri(uri)
     if options.stream.get("sock") is not None:
-        return ValueError(f"cannot follow redirect to {uri} with a preexisting socket")
+        return ValueError(f"cannot follow redirect to {uri} with a preexisting {options.carrier}")
     if options.ws_uri.secure and not new.secure:
         return SecurityError(f"cannot follow redirect to non-secure URI {uri}")
     if _origin(new) != _origin(options.ws_uri):
@@ -44,7 +44,7 @@ def process_redirect(options: ConnectOptions, exc: Exception) -> Exception | str
             return ValueError(f"cannot follow cross-origin redirect to {uri} with a Unix socket")
         if any(options.stream.get(name) is not None for name in ("host", "port")):
             return ValueError(
-                f"cannot follow cross-origin redirect to {uri} with an explicit host or port"
+                f"cannot follow cross-origin redirect to {uri} with an explicit {options.override}"
             )
     return uri
 

@@ -254,6 +254,7 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
             logger=logger,
             create_connection=create_connection,
             stream=stream,
+            override="host and port",  # an address has both
         )
         super().__init__(options, ClientConnection)
 

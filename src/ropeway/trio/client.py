@@ -211,6 +211,7 @@ class connect(Connecter):  # noqa: N801 - it is called like a function
             logger=logger,
             create_connection=create_connection,
             stream=kwargs,
+            carrier="stream",
         )
         super().__init__(options, ClientConnection)
 
