@@ -13,7 +13,6 @@ Response = module("http11").Response
 USER_AGENT = module("http11").USER_AGENT
 SERVER = module("http11").SERVER
 deflate = module("extensions.permessage_deflate")
-extensions_base = module("extensions.base")
 
 CLIENT_LOG = f"{NAME}.client"
 SERVER_LOG = f"{NAME}.server"
