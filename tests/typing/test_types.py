@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -124,8 +125,6 @@ def test_signatures_are_the_same_in_both_builds() -> None:
 
 
 def test_overloads_are_there_at_run_time() -> None:
-    import typing
-
     from ropeway.asyncio.connection import Connection
     from ropeway.sync.connection import Connection as OnThreads
 
@@ -135,19 +134,22 @@ def test_overloads_are_there_at_run_time() -> None:
     assert hints["uri"] is str
 
 
-def test_what_is_passed_on_to_reconnect_is_what_it_takes() -> None:
-    from ropeway.sync.client import ReconnectOptions, reconnect
+def test_the_options_of_reconnect_are_its_parameters() -> None:
+    from ropeway.sync.client import ReconnectOptions, StreamOptions, reconnect
 
-    of_streams = {"address", "source_address", "timeout", "all_errors"}
-    taken = {
-        parameter.name: parameter.annotation
-        for parameter in inspect.signature(reconnect).parameters.values()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    said = {
-        name: hint.__forward_arg__
-        for name, hint in ReconnectOptions.__annotations__.items()
-        if name not in of_streams
-    }
-    assert said == taken
-    assert of_streams < ReconnectOptions.__annotations__.keys()
+    hints = typing.get_type_hints(reconnect.__init__)
+    assert hints.pop("kwargs") == typing.Unpack[StreamOptions]
+    for name in ("uri", "return"):
+        del hints[name]
+    assert typing.get_type_hints(ReconnectOptions) == hints | typing.get_type_hints(StreamOptions)
+    assert ReconnectOptions.__required_keys__ == frozenset()
+
+
+def test_each_option_of_the_stream_is_taken() -> None:
+    from ropeway.sync.client import StreamOptions, reconnect
+
+    unchecked: Any = reconnect
+    for name in StreamOptions.__optional_keys__:
+        unchecked("ws://localhost/", **{name: ("localhost", 80)})
+    with pytest.raises(TypeError, match="an unexpected keyword argument 'adress'"):
+        unchecked("ws://localhost/", adress=("localhost", 80))

@@ -108,8 +108,21 @@ class ClientConnection(Connection):
                 del self
 
 
-class ReconnectOptions(TypedDict, total=False):
-    """What `reconnect` takes by keyword, for those that pass it on."""
+class StreamOptions(TypedDict, total=False):
+    """What `reconnect` passes on to where the stream is opened."""
+
+    address: tuple[str, int]
+    source_address: tuple[str, int]
+    timeout: float | None
+    all_errors: bool
+
+
+class ReconnectOptions(StreamOptions, total=False):
+    """The keyword arguments of `reconnect`, for the functions that pass them on.
+
+    With them, a type checker knows a misspelt option, and an editor what there is. Deprecated
+    spellings are left out.
+    """
 
     sock: socket.socket | None
     ssl: SSLContext | None
@@ -135,10 +148,6 @@ class ReconnectOptions(TypedDict, total=False):
     max_queue: int | tuple[int | None, int | None] | None
     logger: LoggerLike | None
     create_connection: Callable[..., ClientConnection] | None
-    address: tuple[str, int]
-    source_address: tuple[str, int] | None
-    timeout: float | None
-    all_errors: bool
 
 
 class reconnect(Connecter):  # noqa: N801 - it is called like a function
@@ -225,12 +234,14 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         max_queue: int | tuple[int | None, int | None] | None = 16,
         logger: LoggerLike | None = None,
         create_connection: Callable[..., ClientConnection] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[StreamOptions],
     ) -> None:
-        additional_headers = modernize(kwargs, additional_headers=additional_headers)
+        # Deprecated spellings come here, too, and what unix_reconnect() adds.
+        others = cast(dict[str, Any], kwargs)
+        additional_headers = modernize(others, additional_headers=additional_headers)
         proxied = {"proxy_ssl": proxy_ssl, "proxy_server_hostname": proxy_server_hostname}
         stream = _stream_arguments(
-            kwargs, sock=sock, ssl=ssl, server_hostname=server_hostname, **proxied
+            others, sock=sock, ssl=ssl, server_hostname=server_hostname, **proxied
         )
         options = ConnectOptions(
             uri=uri,
@@ -254,7 +265,6 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
             logger=logger,
             create_connection=create_connection,
             stream=stream,
-            override="host and port",  # an address has both
         )
         super().__init__(options, ClientConnection)
 
@@ -422,14 +432,14 @@ def unix_reconnect(
     Raises:
         ValueError: when not exactly one of ``path`` and ``sock`` is given.
     """
-    options: dict[str, Any] = {**kwargs}
-    sock = options.get("sock")
+    sock = kwargs.get("sock")
     if path is None and sock is None:
         raise ValueError("missing path argument")
     if path is not None and sock is not None:
         raise ValueError("path is incompatible with sock")
-    secure = options.get("ssl") is not None or options.get("ssl_context") is not None
-    return reconnect(unix_uri(uri, secure), unix=True, path=path, **options)
+    secure = kwargs.get("ssl") is not None or kwargs.get("ssl_context") is not None
+    options: dict[str, Any] = {**kwargs, "unix": True, "path": path}
+    return reconnect(unix_uri(uri, secure), **options)
 
 
 KNOWN = {"all_errors", "path", "timeout", "unix"}
