@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,6 @@ from ropeway._core.engine import FRAME_BUDGET
 from ropeway._core.inbox import Inbox
 from ropeway._core.shared import SharedMessage
 from ropeway.exceptions import ProtocolError
-from ropeway.extensions import Extension
 from ropeway.protocol import CLIENT, CLOSED, CLOSING, CONNECTING, OPEN, SERVER, Protocol
 from ropeway.server import ServerProtocol
 
@@ -28,39 +26,8 @@ from ..wire.streams import (
     TEXT,
     close_frame,
     frame,
-    sent,
 )
-
-START = 50.0
-
-
-class Ends:
-    """A connection with an inbox, and what its driver does."""
-
-    def __init__(self, role: str, high: int | None = None, low: int | None = None) -> None:
-        self.key = KEY if role == "server" else None
-        self.protocol = Protocol(SERVER if role == "server" else CLIENT)
-        self.inbox = Inbox(high, low)
-        self.protocol.use_inbox(self.inbox)
-
-    def receive(self, data: bytes, now: float = START) -> None:
-        self.protocol.receive(data, 0, len(data), now)
-        self.protocol.keep_rest()
-
-    def resume(self, now: float = START) -> None:
-        self.protocol.resume(now)
-
-    def take(self) -> list[Any]:
-        messages = []
-        while self.inbox.is_ready():
-            messages.append(self.inbox.take(None))
-        return messages
-
-    def output(self) -> tuple[list[tuple[int, bytes]], bool]:
-        return sent(self.protocol.take_output())
-
-    def frame(self, opcode: int, payload: bytes = b"", **kwargs: Any) -> bytes:
-        return frame(opcode, payload, key=self.key, **kwargs)
+from .ends import START, Ends, timed
 
 
 @pytest.fixture(params=["client", "server"])
@@ -325,16 +292,6 @@ def test_no_pong_follows_a_close_frame_that_overtook_it(ends: Ends) -> None:
 # Time.
 
 
-def timed(role: str, **kwargs: float | None) -> Ends:
-    ends = Ends(role)
-    ends.protocol.keepalive.interval = kwargs.get("interval", 20.0)
-    ends.protocol.keepalive.timeout = kwargs.get("timeout", 20.0)
-    ends.protocol.closing.timeout = kwargs.get("closing", 10.0)
-    ends.protocol.last_received = START
-    ends.protocol.keepalive.start(START)
-    return ends
-
-
 def test_a_keepalive_ping_and_its_pong(role: str) -> None:
     ends = timed(role)
     protocol = ends.protocol
@@ -584,53 +541,6 @@ def test_what_is_received_in_place_after_failing_is_discarded(role: str) -> None
     ends.protocol.fail(1002)
     ends.protocol.receive_in_place(10, START)
     assert ends.take() == []
-
-
-# Extensions that fail, where nobody waits who could be told.
-
-
-class Failing(Extension):
-    name = "x-failing"
-
-    def __init__(self, opcode: int) -> None:
-        self.opcode = opcode
-
-    def decode(self, frame: Any, *, max_size: int | None = None) -> Any:
-        return frame
-
-    def encode(self, frame: Any) -> Any:
-        if frame.opcode == self.opcode:
-            raise RuntimeError("no more")
-        return frame
-
-
-def failing(role: str, opcode: int) -> Ends:
-    ends = timed(role)
-    ends.protocol.extensions = [Failing(opcode)]
-    return ends
-
-
-def test_a_keepalive_ping_that_fails_ends_the_stream(role: str) -> None:
-    ends = failing(role, PING)
-    ends.protocol.on_deadline(70)
-    assert ends.output() == ([], True)
-    assert ends.protocol.state is CLOSING
-
-
-def test_a_pong_that_waited_and_fails_ends_the_stream(role: str) -> None:
-    ends = failing(role, PONG)
-    ends.protocol.pause_writing()
-    ends.receive(ends.frame(PING, b"a"))
-    ends.protocol.resume_writing()
-    assert ends.output() == ([], True)
-    assert ends.protocol.state is CLOSING
-
-
-def test_a_close_frame_that_fails_ends_the_stream(role: str) -> None:
-    ends = failing(role, CLOSE)
-    ends.receive(ends.frame(PING, b"a") + b"\xff")
-    assert ends.output() == ([(FIN | PONG, b"a")], True)
-    assert type(ends.protocol.parser_exc) is ProtocolError
 
 
 @pytest.mark.parametrize(

@@ -239,10 +239,9 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
         # Deprecated spellings come here, too, and what unix_reconnect() adds.
         others = cast(dict[str, Any], kwargs)
         additional_headers = modernize(others, additional_headers=additional_headers)
+        named = {"sock": sock, "ssl": ssl, "server_hostname": server_hostname}
         proxied = {"proxy_ssl": proxy_ssl, "proxy_server_hostname": proxy_server_hostname}
-        stream = _stream_arguments(
-            others, sock=sock, ssl=ssl, server_hostname=server_hostname, **proxied
-        )
+        stream = _stream_arguments(others, **named, **proxied)
         options = ConnectOptions(
             uri=uri,
             origin=origin,
@@ -265,6 +264,7 @@ class reconnect(Connecter):  # noqa: N801 - it is called like a function
             logger=logger,
             create_connection=create_connection,
             stream=stream,
+            override="host and port",  # an address has both
         )
         super().__init__(options, ClientConnection)
 
