@@ -20,6 +20,7 @@ import pytest
 import ropeway
 
 from ..architecture.tree import ROOT, files, project_files
+from ..support.require import require_package
 
 # Cython and the C compiler take longer than a test usually may; one worker builds for all tests.
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.xdist_group("distributions")]
@@ -152,6 +153,22 @@ def test_nothing_is_required_at_run_time(installed: Path) -> None:
     requirements = ask(installed, code).stdout.splitlines()
     assert requirements
     assert [one for one in requirements if "extra ==" not in one] == []
+
+
+def test_a_type_checker_knows_what_is_installed(installed: Path, tmp_path: Path) -> None:
+    require_package("mypy")
+    program = tmp_path / "program.py"
+    shutil.copy(ROOT / "tests" / "typing" / "messages.py", program)
+    checking = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")]
+    done = subprocess.run(
+        [*checking, "--python-executable", str(installed), program.name],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "Success: no issues found in 1 source file\n", done.stderr
 
 
 def test_the_other_build(installed: Path) -> None:
