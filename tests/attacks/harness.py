@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import resource
 import sys
@@ -369,7 +370,7 @@ class Stage:
         a full one by how much: what a process takes for itself counts for more where it is shared
         by few connections.
         """
-        control = 0.0 if self.control is None else self.usual()
+        control = 0.0 if self.control is None else self.usual() or 0.0
         slower = max(QUICK_SLACK, control / IDLE_P99)
         starving = {"ms": STARVING, "s": 0.0}
         for index, line in enumerate(self.report.lines):
@@ -381,14 +382,16 @@ class Stage:
                 continue
             self.report.lines[index] = replace(line, limit=_rounded(limit))
 
-    def usual(self) -> float:
+    def usual(self) -> float | None:
         """Give the 99th percentile that is usual here, in milliseconds, without an attack.
 
         It is the victim's before the attack; where other tests run at the same time, that of a
-        victim of a server in peace may be more.
+        victim of a server in peace may be more. None where neither had an answer: nothing is known
+        then, and nothing allowed for.
         """
-        control = 0.0 if self.control is None else self.control.figures()["p99_ms"]
-        return float(max(self.baseline.get("p99_ms", 0.0), control))
+        control = {} if self.control is None else self.control.figures()
+        found = [one.get("p99_ms") for one in (self.baseline, control)]
+        return max((float(p99) for p99 in found if p99 is not None), default=None)
 
     def _judge_victim(self, victim: dict[str, Any]) -> None:
         usual = self.usual()
@@ -397,8 +400,8 @@ class Stage:
         self.note(baseline_p99_ms=usual)
         if "victim" not in self.attack.without:
             self.equal("victim_ended", victim["ended"], "")
-        worst = victim["p99_ms"] if victim["p99_ms"] is not None else float("inf")
-        self._common("victim", "victim p99", worst, max(VICTIM_P99, TIMES_BASELINE * usual), "ms")
+        limit = max(VICTIM_P99, TIMES_BASELINE * (usual or 0.0))
+        self._common("victim", "victim p99", worst(victim), limit, "ms")
 
     def _judge_rest(self, descriptors: int, start: int) -> None:
         """Wait until everything is as it was, for a while at most, and judge what is left."""
@@ -420,6 +423,12 @@ class Stage:
         self._common("tasks", "tasks left", now[0] - self.tasks, 0)
         self._common("descriptors", "descriptors left", now[1] - descriptors, 0)
         self._common("memory", "memory left", left / MIB, LEFT / MIB, "MiB")
+
+
+def worst(figures: dict[str, Any]) -> float:
+    """Give the 99th percentile; who never had an answer waits without end."""
+    p99 = figures["p99_ms"]
+    return math.inf if p99 is None else float(p99)
 
 
 def _rounded(value: float) -> float:

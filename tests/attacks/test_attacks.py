@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -70,6 +71,28 @@ def test_rows_stand_for_tests_that_there_are(row: object) -> None:
 
 def test_every_row_is_there() -> None:
     assert {attack.row for attack in ATTACKS} | {row.row for row in ROWS} == ALL
+
+
+@pytest.mark.parametrize(
+    ("before", "in_peace", "usual"),
+    [(None, None, None), (3.0, None, 3.0), (None, 7.0, 7.0), (3.0, 7.0, 7.0)],
+)
+def test_who_had_no_answer_says_nothing_of_what_is_usual(
+    before: float | None, in_peace: float | None, usual: float | None
+) -> None:
+    class Peaceful:
+        def figures(self) -> dict[str, object]:
+            return {"p99_ms": in_peace}
+
+    stage = Stage(ATTACKS[0], OWN[0], full=False, control=cast(Victim, Peaceful()))
+    assert stage.usual() == in_peace  # there was no victim before
+    stage.baseline = {"p99_ms": before}
+    assert stage.usual() == usual
+    stage._judge_victim({"p50_ms": None, "p99_ms": None, "max_ms": None, "ended": ""})
+    (line,) = [line for line in stage.report.lines if line.name == "victim p99"]
+    assert not line.holds
+    stage._allow_for_noise()
+    assert stage.report.figures["baseline_p99_ms"] == usual
 
 
 def test_a_line_can_be_missed() -> None:

@@ -71,7 +71,7 @@ def greedy(kind: str) -> None:
         rate = both["flood_frames_per_second"]
         stage.note(frames_per_second=round(rate), alone=round(solo))
         stage.note(others_p50_ms=both["p50_ms"], others_max_ms=both["max_ms"])
-        stage.most("others' p99", both["p99_ms"], max(10, 3 * stage.usual()), "ms")
+        stage.most("others' p99", both["p99_ms"], max(10, 3 * (stage.usual() or 0.0)), "ms")
         stage.least("rate kept", 100 * rate / solo if solo else 0, 80, "%")
 
 
