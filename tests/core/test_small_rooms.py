@@ -384,6 +384,14 @@ def test_delays_of_ones_own() -> None:
 # The rest.
 
 
+def test_a_logger_that_is_set_later_is_used_as_it_is() -> None:
+    named, protocol = Named(), Protocol(Side.SERVER)
+    protocol.log_for(weakref.ref(named))
+    logger = logging.getLogger("tests.core.set_later")
+    protocol.logger = logger
+    assert protocol.logger is logger
+
+
 def test_default_loggers() -> None:
     assert default_logger("client").name == "ropeway.client"  # type: ignore[attr-defined]
     assert default_logger("server").name == "ropeway.server"  # type: ignore[attr-defined]
