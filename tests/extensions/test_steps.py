@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 
+from ropeway._build import build
 from ropeway.exceptions import PayloadTooBig
 from ropeway.extensions._contexts import STEP, Inflater
 
@@ -60,4 +61,19 @@ def test_what_is_refused_was_never_whole(backend: str, kind: str, size: int) -> 
     finally:
         tracemalloc.stop()
     # Besides the input, of which zlib's objects keep what they have not read yet.
-    assert peak < LIMIT + 4 * max(STEP, len(data))
+    assert peak < LIMIT + 3 * STEP + 4 * len(data)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_taken_is_not_joined_from_parts(backend: str) -> None:
+    data = deflated(bytes(LIMIT))
+    inflater = Inflater(installed(backend), 15, False)
+    inflater.start()
+    tracemalloc.start()
+    try:
+        message = inflater.inflate(data, LIMIT, True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(message) == LIMIT
+    assert peak < (1 if build == "compiled" else 2) * LIMIT + 4 * STEP

@@ -52,6 +52,9 @@ NEVER = float("inf")
 # A connection gets this many frames at a time; then the driver lets others have their turn.
 FRAME_BUDGET = 256
 
+# Inflating so many bytes takes as long as a frame; how many frames a read has is bounded anyway.
+INFLATED_FOR_A_FRAME = 2048
+
 _cap = env("MAX_FRAGMENTS", None)
 MAX_FRAGMENTS = None if _cap is None else int(_cap)
 
@@ -237,7 +240,7 @@ class Engine(Logged):
                 elif inbox is not None and self._state is OPEN and inbox.is_full():
                     self._full = self.stopped = reader.has_unread()
                     break
-                elif inbox is not None and budget == 0:
+                elif inbox is not None and budget <= 0:
                     self._full = False
                     self.stopped = reader.has_unread()
                     break
@@ -254,6 +257,8 @@ class Engine(Logged):
                 self.stopped = delivering
                 continue
             budget -= 1
+            if reader.compressed:
+                budget -= reader.frame_size // INFLATED_FOR_A_FRAME
             delivering = delivering or (inbox is not None and reader.opcode <= OP_BINARY)
         if self.guard is not None and self.guard.rated:
             self._hold_to_rates(delivering)

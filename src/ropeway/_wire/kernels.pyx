@@ -12,7 +12,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.memoryview cimport PyMemoryView_FromObject
-from cpython.ref cimport Py_INCREF, Py_REFCNT, Py_XDECREF, PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -28,6 +28,8 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     bytes PyUnicode_AsUTF8String(object text)
+    # An object would be counted once more while it is asked.
+    Py_ssize_t references "Py_REFCNT"(PyObject *object)
 
 
 cdef extern from "kernels.h" nogil:
@@ -319,7 +321,7 @@ cdef class PayloadBuffer:
             self.payload = <PyObject *>fresh
         elif self.is_str:
             PyUnicode_Resize(&self.payload, capacity)
-        elif Py_REFCNT(<object>self.payload) == 1:
+        elif references(self.payload) == 1:
             self.memory = NULL
             self.capacity = 0
             _PyBytes_Resize(&self.payload, capacity)

@@ -136,7 +136,7 @@ class PayloadBuffer:
 
     def take(self) -> str | bytes:
         """Give the payload: as a str where that was asked for; raises UnicodeDecodeError."""
-        payload = bytes(self._memory[: self.filled])
+        payload = bytes(memoryview(self._memory)[: self.filled])
         return payload.decode() if self._as_str else payload
 
     def _reserve(self, capacity: int) -> None:

@@ -2,6 +2,9 @@
 
 import cython
 
+# cimported under one name from two modules, as in reader.pxd
+from .._wire.kernels cimport PayloadBuffer as PayloadBufferType
+
 
 cdef class Inflater:
     cdef object backend
@@ -24,11 +27,16 @@ cdef class Inflater:
 
     cdef _prepare(self, bint large)
 
-    @cython.locals(output="bytes", inflated="list", step="long long", space="long long")
+    @cython.locals(
+        output="bytes", step="long long", space="long long", inflated="PayloadBufferType"
+    )
     cdef bytes _inflate_in_steps(self, bytes data, long long room)
 
     @cython.locals(output="bytes")
     cdef bytes _decompress(self, bytes data, long long space, long long room)
+
+    @cython.locals(output="bytes")
+    cdef bytes _step(self, bytes data, long long most)
 
     @cython.locals(data="bytes", space="long long", start="Py_ssize_t", stop="Py_ssize_t")
     cdef bytes _inflate_rest(self, bytes output, long long room)

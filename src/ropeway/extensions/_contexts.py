@@ -9,6 +9,7 @@ import functools
 import zlib
 from typing import Any
 
+from .._wire import PayloadBuffer
 from ..exceptions import PayloadTooBig, ProtocolError
 from ..typing import BytesLike
 from ._backends import ZLIB, Backend, deflater
@@ -134,33 +135,38 @@ class Inflater:
         step = max(STEP, len(data) // 4)
         if room == NO_LIMIT or room <= step:
             return self._decompress(data, room, room)
-        inflated: list[bytes] = []
-        space = room
+        output = self._step(data, step)
+        if len(output) < step or self.context.eof:
+            return output
+        # What is put becomes the payload where it lies: a list would have to be joined.
+        inflated = PayloadBuffer(room, False, False)
+        inflated.put(output, 0, len(output), 0)
+        space = room - step
         while space > step:
-            try:
-                output: bytes = self.context.decompress(data, step)
-            except self.using.error as exc:
-                raise ProtocolError("decompression failed") from exc
-            self.inflated += len(output)
-            if not inflated and len(output) < step:
-                return output
-            inflated.append(output)
-            space -= len(output)
             # A step that was filled may have used up the input: what is left is within zlib.
+            output = self._step(self.context.unconsumed_tail, step)
+            inflated.put(output, 0, len(output), 0)
+            space -= len(output)
             if len(output) < step or self.context.eof:
-                return b"".join(inflated)
-            data = self.context.unconsumed_tail
-        inflated.append(self._decompress(data, space, room))
-        return b"".join(inflated)
+                break
+        else:
+            output = self._decompress(self.context.unconsumed_tail, space, room)
+            inflated.put(output, 0, len(output), 0)
+        payload: bytes = inflated.take()
+        return payload
 
     def _decompress(self, data: bytes, space: int, room: int) -> bytes:
-        try:
-            # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
-            output: bytes = self.context.decompress(data, 0 if room == NO_LIMIT else space + 1)
-        except self.using.error as exc:
-            raise ProtocolError("decompression failed") from exc
+        # zlib takes 0 for "no limit", so a full room still has one byte to overflow with.
+        output = self._step(data, 0 if room == NO_LIMIT else space + 1)
         if room != NO_LIMIT and len(output) > space:
             raise PayloadTooBig(None, room)
+        return output
+
+    def _step(self, data: bytes, most: int) -> bytes:
+        try:
+            output: bytes = self.context.decompress(data, most)
+        except self.using.error as exc:
+            raise ProtocolError("decompression failed") from exc
         self.inflated += len(output)
         return output
 

@@ -54,7 +54,8 @@ def broadcast(
     shared = share(message, text)
     slowness = slowness_of(slow_consumer, slow_limit, slow_timeout)
     failures = Failures(raise_exceptions)
-    for connection in connections:
+    # Other threads may change what it is meanwhile; a set of connections is copied in one step.
+    for connection in list(connections):
         with connection._lock:
             if connection.protocol.state is not OPEN:
                 continue
