@@ -251,6 +251,10 @@ class End:
         self.protocol.send_shared(shared)
         self.sent.append(message)
 
+    def has_room_for(self, fragment: str | bytes) -> bool:
+        """Tell whether the message that is being sent stays within the limit with a fragment."""
+        return sum(len(_encoded(one)) for one in (*self.fragments, fragment)) <= LIMIT
+
     def send_fragment(self, fragment: str | bytes, fin: bool) -> None:
         if self.fragments:
             self.protocol.send_continuation(fragment, fin)
@@ -390,7 +394,7 @@ class World:
         return [
             (len(end.received), len(end.streamed), len(end.output.data), *end.facts().values())
             + (end.ended, end.lost, end.stalled, len(end.unsent), end.output.ended, end.stream)
-            + (end.protocol.pings_received, end.protocol.pongs_received, end.protocol.stopped)
+            + (end.protocol.reader.frames_received, end.protocol.stopped)
             for end in self.ends
         ]
 
@@ -459,6 +463,10 @@ class World:
             assert facts[0]["then"] is not None and facts[1]["then"] is not None
             if facts[0]["then"] or facts[1]["then"]:  # else they crossed
                 assert facts[0]["sent"] == facts[1]["sent"]
+
+
+def _encoded(fragment: str | bytes) -> bytes:
+    return fragment.encode() if isinstance(fragment, str) else fragment
 
 
 def _joined(pieces: list[Any]) -> str | bytes:

@@ -70,6 +70,8 @@ class Conversation(RuleBasedStateMachine):
         if end.can_send():
             if end.fragments and type(end.fragments[0]) is not type(fragment):
                 fragment = type(end.fragments[0])()
+            if not end.has_room_for(fragment):  # what is too large is another rule
+                fragment = type(fragment)()
             end.send_fragment(fragment, fin)
 
     @rule(name=ends)

@@ -15,6 +15,8 @@ from ropeway.extensions._contexts import STEP, Inflater
 from .backends import BACKENDS, installed
 
 LIMIT = 1 << 20
+# Memory of the pure build is copied where it grows, the last time when a quarter of it is full.
+COPIED = 0 if build == "compiled" else LIMIT // 4
 
 
 def deflated(payload: bytes) -> bytes:
@@ -61,7 +63,7 @@ def test_what_is_refused_was_never_whole(backend: str, kind: str, size: int) -> 
     finally:
         tracemalloc.stop()
     # Besides the input, of which zlib's objects keep what they have not read yet.
-    assert peak < LIMIT + 3 * STEP + 4 * len(data)
+    assert peak < LIMIT + COPIED + 4 * STEP + 4 * len(data)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

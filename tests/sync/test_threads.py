@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import ropeway
 from ropeway import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK
 from ropeway.protocol import Protocol, Side
 from ropeway.sync.connection import Connection
+from ropeway.sync.server import broadcast
 
 from .serving import against_raw, connecting, pair, running, serving, until
 
@@ -291,3 +293,34 @@ def test_waiting_for_a_pong_ends_with_the_connection(ack_on_close: bool) -> None
             raw.close()
             assert waiting.get() is ack_on_close
         assert pong.latency is None
+
+
+def test_a_room_that_changes_while_it_is_sent_to() -> None:
+    room: set[Connection] = set()
+
+    class Leaving(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            room.clear()  # as any thread might, at any time
+
+    gate = threading.Event()
+
+    def parts() -> Iterator[str]:
+        yield "one"
+        gate.wait(5)
+
+    leaving = Leaving()
+    with pair() as (near, far), pair() as (other, remote):
+        assert isinstance(near.logger, logging.LoggerAdapter)
+        logger = near.logger.logger
+        logger.addHandler(leaving)
+        try:
+            with running(near.send, parts()) as sending:
+                assert next(iter(far.recv_streaming())) == "one"
+                room.update((near, other))
+                broadcast(room, "hello")
+                assert remote.recv() == "hello"
+                assert not room
+                gate.set()
+                sending.get()
+        finally:
+            logger.removeHandler(leaving)

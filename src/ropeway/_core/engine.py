@@ -49,11 +49,10 @@ REST_INTERVAL = 3.0
 REST_INTERVAL_AT_REST = 20.0
 NEVER = float("inf")
 
-# A connection gets this many frames at a time; then the driver lets others have their turn.
+# A connection gets this many frames at a time; then the driver lets others have their turn. To
+# inflate so many bytes takes as long as a frame.
 FRAME_BUDGET = 256
-
-# Inflating so many bytes takes as long as a frame; how many frames a read has is bounded anyway.
-INFLATED_FOR_A_FRAME = 2048
+INFLATED_PER_FRAME = 2048
 
 _cap = env("MAX_FRAGMENTS", None)
 MAX_FRAGMENTS = None if _cap is None else int(_cap)
@@ -258,7 +257,7 @@ class Engine(Logged):
                 continue
             budget -= 1
             if reader.compressed:
-                budget -= reader.frame_size // INFLATED_FOR_A_FRAME
+                budget -= reader.frame_size // INFLATED_PER_FRAME
             delivering = delivering or (inbox is not None and reader.opcode <= OP_BINARY)
         if self.guard is not None and self.guard.rated:
             self._hold_to_rates(delivering)

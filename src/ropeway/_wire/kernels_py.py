@@ -143,7 +143,7 @@ class PayloadBuffer:
         # A bytearray of which there is a view can't grow, and who has one may not have let go yet.
         self.capacity = min(capacity, self.length)
         larger = bytearray(self.capacity)
-        larger[: self.filled] = self._memory[: self.filled]
+        memoryview(larger)[: self.filled] = memoryview(self._memory)[: self.filled]
         self._memory = larger
 
 

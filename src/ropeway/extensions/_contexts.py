@@ -152,7 +152,8 @@ class Inflater:
         else:
             output = self._decompress(self.context.unconsumed_tail, space, room)
             inflated.put(output, 0, len(output), 0)
-        payload: bytes = inflated.take()
+        payload = inflated.take()
+        assert isinstance(payload, bytes)
         return payload
 
     def _decompress(self, data: bytes, space: int, room: int) -> bytes:
